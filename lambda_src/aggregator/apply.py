@@ -1,0 +1,144 @@
+"""The loop that brings changes into the ledger and the rows, each exactly once, inside the time that is left.
+
+Every write is conditional on the ledger entry being the one that the delta was computed from. So the process may die
+before or after any call, an answer may be lost, and any number of other invocations may work on the same items:
+whoever comes second is refused, learns from the refusal what the entry holds now, and either computes the right delta
+or finds that nothing is left to do.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .contributions import NO_CONTRIBUTIONS, RowKey
+from .records import Change
+from .store import Outcome, Store
+from .transactions import Transaction, pack, waves
+
+#: Backoff after throttling and conflicts, in seconds: full jitter under an exponentially growing bound
+#: (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+BACKOFF_BASE = 0.05
+BACKOFF_CAP = 2.0
+
+
+class Clock(Protocol):
+    """Time, as the loop needs it."""
+
+    def now(self) -> int:
+        """The epoch second."""
+
+    def remaining(self) -> float:
+        """Seconds in which new calls may still be started; zero or less where none may."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+#: Calls a function for every transaction of a group, at the same time where it can, and returns the outcomes in order.
+Run = Callable[[Callable[[Transaction], Outcome], Sequence[Transaction]], Iterable[Outcome]]
+
+
+@dataclass
+class Result:
+    """What was done: counts for the log, and the changes that are not surely applied."""
+
+    applied: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    transactions: int = 0
+    rows_written: int = 0
+    expired_rows: int = 0
+    refused: int = 0
+    retries: int = 0
+    unapplied: list[Change] = field(default_factory=list)
+
+
+def apply(changes: Sequence[Change], store: Store, clock: Clock, run: Run) -> Result:
+    """Apply changes; those that the time did not suffice for are in ``unapplied`` of the result.
+
+    Raises what :meth:`Store.write` raises; then some of the changes may be applied, which a second delivery finds out.
+    """
+    loop = _Loop(store, clock, run)
+    pending = list(changes)
+    attempt = 0
+    while pending and clock.remaining() > 0:
+        contended = loop.round(pending)
+        pending = [change for change in pending if change.entry_key not in loop.finished]
+        if contended and pending:
+            bound = min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(attempt, 10))
+            attempt += 1
+            clock.sleep(min(random.uniform(0, bound), max(clock.remaining(), 0)))  # noqa: S311 - jitter, no secret
+    loop.result.unapplied = pending
+    return loop.result
+
+
+class _Loop:
+    """What is known across the rounds of one batch."""
+
+    def __init__(self, store: Store, clock: Clock, run: Run) -> None:
+        self._store = store
+        self._clock = clock
+        self._run = run
+        self._row_items: dict[RowKey, int] = {}
+        self.finished: set[str] = set()
+        self.result = Result()
+
+    def round(self, pending: Sequence[Change]) -> bool:
+        """Try every pending change once; returns whether a pause is due before the next try."""
+        contended = False
+        transactions, self.result.expired_rows = pack(pending, self._clock.now())
+        for wave in waves(transactions):
+            if self._clock.remaining() <= 0:
+                break
+            self._guess_row_items(wave)
+            outcomes = self._run(self._write, wave)
+            for transaction, outcome in zip(wave, outcomes, strict=True):
+                contended |= bool(outcome.retry)
+                self._learn(transaction, outcome)
+        return contended
+
+    def _write(self, transaction: Transaction) -> Outcome:
+        if self._clock.remaining() <= 0:
+            return Outcome()
+        return self._store.write(transaction, self._row_items, self._clock.now())
+
+    def _guess_row_items(self, wave: Sequence[Transaction]) -> None:
+        """Read the counts of rows that lose items: a refused transaction costs far more than half a read unit a row."""
+        losing = {key for transaction in wave for key, delta in transaction.rows.items() if delta.items < 0}
+        unknown = losing - self._row_items.keys()
+        if unknown:
+            self._row_items.update(self._store.read_row_items(sorted(unknown)))
+
+    def _learn(self, transaction: Transaction, outcome: Outcome) -> None:
+        if outcome.applied:
+            self._applied(transaction)
+            return
+        self.result.retries += bool(outcome.retry)
+        self.result.refused += bool(outcome.entries or outcome.row_items or outcome.invalid)
+        self._row_items.update(outcome.row_items)
+        for change in transaction.changes:
+            if change.entry_key in outcome.entries:
+                self._correct(change, outcome)
+            elif outcome.invalid and len(transaction.changes) == 1:
+                change.quarantine(f"the rows cannot take this item's numbers: {outcome.invalid}")
+            elif outcome.invalid:
+                change.alone = True
+
+    def _applied(self, transaction: Transaction) -> None:
+        self.finished.update(change.entry_key for change in transaction.changes)
+        self.result.applied += len(transaction.changes)
+        self.result.quarantined += sum(change.error is not None for change in transaction.changes)
+        self.result.transactions += bool(transaction.rows)
+        self.result.rows_written += len(transaction.rows)
+        for key, delta in transaction.rows.items():
+            if key in self._row_items:
+                self._row_items[key] += delta.items
+
+    def _correct(self, change: Change, outcome: Outcome) -> None:
+        entry = outcome.entries[change.entry_key]
+        if entry is not None and entry.version >= change.version:
+            self.finished.add(change.entry_key)
+            self.result.duplicates += 1
+        else:
+            change.expect(entry.contributions if entry else NO_CONTRIBUTIONS)

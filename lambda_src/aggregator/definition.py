@@ -1,0 +1,256 @@
+"""The declared aggregates: parsed from the function's environment and checked as a whole.
+
+Terraform checks what it can at plan; everything is checked again here, because the definition can reach the function
+by other ways, and because only here can expressions be parsed and time zones be looked up. All errors are reported
+at once, each with its place.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .buckets import UNITS, TimeBucket, time_zone
+from .expressions import Expression, ExpressionError, compile_condition, compile_number
+from .items import AttributePath
+from .numerics import DEFAULT_SCALE, MAX_SCALE
+
+FUNCTIONS = ("count", "sum", "avg")
+#: Attributes that every row has; no measure may take their names.
+ROW_ATTRIBUTES = frozenset(
+    ("pk", "sk", "aggregate", "group", "bucket", "bucket_start", "items", "revision", "expires_at")
+)
+#: A change moves an item from its old rows to its new ones in one transaction of at most 100 actions, one of them the
+#: ledger entry: 1 + 49 + 49 = 99.
+MAX_ROWS_PER_ITEM = 49
+MAX_MEASURES = 50
+MAX_GROUP_ATTRIBUTES = 10
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_AGGREGATE_FIELDS = ("group_by", "where", "time_bucket", "measures")
+_BUCKET_FIELDS = ("attribute", "unit", "timezone", "retention_days")
+_MEASURE_FIELDS = ("function", "value", "scale")
+
+
+class DefinitionError(ValueError):
+    """The declared aggregates are wrong; ``problems`` holds every fault with its place and what would be right."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
+        super().__init__(f"{count} in the declared aggregates:\n" + "\n".join(f"- {problem}" for problem in problems))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of a row. ``attribute`` is where the row keeps it; ``value`` is None for a count."""
+
+    name: str
+    attribute: str
+    value: Expression | None
+    scale: int
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """One declared aggregation; ``group_by`` keeps the order of the declaration, which is that of the row's key."""
+
+    name: str
+    group_by: tuple[AttributePath, ...]
+    where: Expression | None
+    time_bucket: TimeBucket | None
+    measures: tuple[Measure, ...]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """All declared aggregates; ``fingerprint`` is the same for the same declaration, whatever its order or spacing."""
+
+    aggregates: dict[str, Aggregate]
+    fingerprint: str
+
+
+def decode(encoded: str) -> str:
+    """The JSON text in an environment value made by Terraform's ``base64gzip(jsonencode(...))``.
+
+    Raises :class:`DefinitionError`.
+    """
+    try:
+        return zlib.decompress(base64.b64decode(encoded, validate=True), wbits=31).decode()
+    except (binascii.Error, zlib.error, UnicodeDecodeError):
+        raise DefinitionError(
+            ["AGGREGATES is not what base64gzip(jsonencode(aggregates)) gives; set it through modules/aggregator"]
+        ) from None
+
+
+def parse(text: str) -> Definition:
+    """Parse and check a definition in JSON: ``{"<aggregate>": {"group_by": [...], "measures": {...}, ...}, ...}``.
+
+    Raises :class:`DefinitionError` with all problems found.
+    """
+    problems: list[str] = []
+    try:
+        declared = json.loads(text, object_pairs_hook=lambda pairs: _without_duplicates(pairs, problems))
+    except ValueError as error:
+        raise DefinitionError([f"the definition is not JSON: {error}"]) from None
+    if not isinstance(declared, dict) or not declared:
+        raise DefinitionError(["aggregates: declare at least one, as a map from its name to its declaration"])
+    reader = _Reader(problems)
+    aggregates = {name: reader.aggregate(f"aggregates.{name}", name, body) for name, body in declared.items()}
+    if len(aggregates) > MAX_ROWS_PER_ITEM:
+        problems.append(f"aggregates: {len(aggregates)} are declared; at most {MAX_ROWS_PER_ITEM} fit in a transaction")
+    if problems:
+        raise DefinitionError(problems)
+    canonical = json.dumps(declared, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    fingerprint = hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    return Definition({name: aggregate for name, aggregate in aggregates.items() if aggregate}, fingerprint)
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]], problems: list[str]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    problems.extend(
+        f"{name}: is declared {names.count(name)} times; names are unique, so rename or remove one"
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
+    )
+    return dict(pairs)
+
+
+class _Reader:
+    """Reads declarations and notes every problem with its place instead of stopping at the first."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self._problems = problems
+
+    def _problem(self, place: str, text: str) -> None:
+        self._problems.append(f"{place}: {text}")
+
+    def _object(self, place: str, body: Any, fields: tuple[str, ...]) -> dict[str, Any] | None:
+        if not isinstance(body, dict):
+            self._problem(place, f"has to be a map with {', '.join(fields)}")
+            return None
+        for unknown in sorted(body.keys() - set(fields)):
+            self._problem(f"{place}.{unknown}", f"is not known; the fields are {', '.join(fields)}")
+        return body
+
+    def _whole_number(self, place: str, value: Any, low: int, high: int, unit: str) -> None:
+        if type(value) is not int or not low <= value <= high:
+            self._problem(place, f"has to be a whole number of {unit} from {low} to {high}")
+
+    def _name(self, place: str, name: str) -> None:
+        if not _NAME.fullmatch(name):
+            self._problem(place, "a name is made of a-z, 0-9 and _, begins with a letter and has at most 63 characters")
+
+    def _expression(self, place: str, text: Any, compile_text: Callable[[str], Expression]) -> Expression | None:
+        if not isinstance(text, str) or not text.strip():
+            self._problem(place, "has to be an expression, such as quantity * unit_price")
+            return None
+        try:
+            return compile_text(text)
+        except ExpressionError as error:
+            self._problem(place, f"{text!r}: {error}")
+            return None
+
+    def _path(self, place: str, text: Any) -> AttributePath | None:
+        try:
+            return AttributePath.parse(text if isinstance(text, str) else "")
+        except ValueError as error:
+            self._problem(place, str(error))
+            return None
+
+    def aggregate(self, place: str, name: str, body: Any) -> Aggregate | None:
+        self._name(place, name)
+        fields = self._object(place, body, _AGGREGATE_FIELDS)
+        if fields is None:
+            return None
+        where = fields.get("where")
+        bucket = fields.get("time_bucket")
+        return Aggregate(
+            name,
+            self._group_by(f"{place}.group_by", fields.get("group_by") or []),
+            None if where is None else self._expression(f"{place}.where", where, compile_condition),
+            None if bucket is None else self._time_bucket(f"{place}.time_bucket", bucket),
+            self._measures(f"{place}.measures", fields.get("measures")),
+        )
+
+    def _group_by(self, place: str, declared: Any) -> tuple[AttributePath, ...]:
+        if not isinstance(declared, list):
+            self._problem(place, 'has to be a list of attribute paths, such as ["stock_code"]')
+            return ()
+        if len(declared) > MAX_GROUP_ATTRIBUTES:
+            self._problem(place, f"names {len(declared)} attributes; at most {MAX_GROUP_ATTRIBUTES} are allowed")
+        for path in dict.fromkeys(str(path) for path in declared if declared.count(path) > 1):
+            self._problem(place, f"names {path} more than once")
+        paths = [self._path(f"{place}[{index}]", text) for index, text in enumerate(declared)]
+        return tuple(path for path in paths if path)
+
+    def _time_bucket(self, place: str, body: Any) -> TimeBucket | None:
+        fields = self._object(place, body, _BUCKET_FIELDS)
+        if fields is None:
+            return None
+        path = self._path(f"{place}.attribute", fields.get("attribute"))
+        unit = fields.get("unit")
+        if unit not in UNITS:
+            self._problem(f"{place}.unit", f"{unit!r} is not a unit; the units are {', '.join(UNITS)}")
+        zone_name = fields.get("timezone")
+        zone = None
+        try:
+            zone = time_zone("UTC" if zone_name is None else str(zone_name))
+        except ValueError as error:
+            self._problem(f"{place}.timezone", str(error))
+        retention_days = fields.get("retention_days")
+        if retention_days is not None:
+            self._whole_number(f"{place}.retention_days", retention_days, 1, 36_500, "days")
+        return TimeBucket(path, str(unit), zone, retention_days) if path and zone else None
+
+    def _measures(self, place: str, declared: Any) -> tuple[Measure, ...]:
+        if not isinstance(declared, dict) or not declared:
+            self._problem(place, 'declare at least one, such as { orders = { function = "count" } }')
+            return ()
+        if len(declared) > MAX_MEASURES:
+            self._problem(place, f"{len(declared)} are declared; an aggregate has at most {MAX_MEASURES}")
+        measures = [self._measure(f"{place}.{name}", name, body) for name, body in declared.items()]
+        keepers: dict[str, str] = {}
+        for measure in measures:
+            if measure is None:
+                continue
+            if measure.attribute in keepers:
+                self._problem(
+                    f"{place}.{measure.name}",
+                    f"is kept in the row's attribute {measure.attribute}, which {keepers[measure.attribute]} "
+                    "takes already; rename one of them",
+                )
+            keepers.setdefault(measure.attribute, measure.name)
+        return tuple(measure for measure in measures if measure)
+
+    def _measure(self, place: str, name: str, body: Any) -> Measure | None:
+        self._name(place, name)
+        fields = self._object(place, body, _MEASURE_FIELDS)
+        if fields is None:
+            return None
+        function, value, scale = fields.get("function"), fields.get("value"), fields.get("scale")
+        if function not in FUNCTIONS:
+            self._problem(f"{place}.function", f"{function!r} is not a function; they are {', '.join(FUNCTIONS)}")
+            return None
+        # An average is kept as a sum and divided by the row's item count when read, so that it can be retracted.
+        attribute = f"{name}_sum" if function == "avg" else name
+        if attribute in ROW_ATTRIBUTES:
+            self._problem(place, f"the row's attribute {attribute} has another meaning; rename the measure")
+        if scale is not None:
+            self._whole_number(f"{place}.scale", scale, 0, MAX_SCALE, "decimal places")
+            if function == "count":
+                self._problem(f"{place}.scale", "a count is a whole number; remove it")
+        expression = None
+        if function == "count":
+            if value is not None:
+                self._problem(f"{place}.value", "count takes no value; remove it, or use where to restrict what counts")
+        elif value is None:
+            self._problem(f"{place}.value", f"{function} needs one: the expression to add up, such as quantity")
+        else:
+            expression = self._expression(f"{place}.value", value, compile_number)
+        return Measure(name, attribute, expression, DEFAULT_SCALE if scale is None else scale)

@@ -1,0 +1,156 @@
+"""The Lambda function: wiring, logging and the partial batch response.
+
+Reads its configuration once, when the execution environment starts. A wrong configuration does not break the import,
+where Lambda would only report that the runtime exited, but every invocation, with the full message.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from . import definition, records
+from .apply import Result, Run, apply
+from .store import Store
+
+logger = logging.getLogger("aggregator")
+logger.setLevel(os.environ.get("AWS_LAMBDA_LOG_LEVEL", "INFO"))
+
+#: Transactions of a group that are written at the same time, and the connections kept open for them.
+CONCURRENCY = 8
+#: Seconds for one call to DynamoDB, which answers within milliseconds or is in trouble.
+CONNECT_TIMEOUT = 1
+READ_TIMEOUT = 5
+#: No call is started in the last seconds before the function's timeout, so that one begun before can still end.
+SAFETY_MARGIN = CONNECT_TIMEOUT + READ_TIMEOUT + 1
+
+
+class ConfigurationError(RuntimeError):
+    """The function cannot work as it is configured; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class _InvocationClock:
+    """Time inside one invocation."""
+
+    remaining_milliseconds: Callable[[], int]
+
+    def now(self) -> int:
+        return int(time.time())
+
+    def remaining(self) -> float:
+        return self.remaining_milliseconds() / 1000 - SAFETY_MARGIN
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class Aggregator:
+    """What lives as long as the execution environment: the definition, the client with its connections, the threads."""
+
+    def __init__(self, environment: Mapping[str, str], connect: Callable[[], Any], run: Run) -> None:
+        """Read AGGREGATES, AGGREGATE_TABLE and LEDGER_TABLE; ``connect`` makes the boto3 DynamoDB client.
+
+        Raises :class:`ConfigurationError`.
+        """
+        missing = [name for name in ("AGGREGATES", "AGGREGATE_TABLE", "LEDGER_TABLE") if not environment.get(name)]
+        if missing:
+            raise ConfigurationError(
+                f"environment variables not set: {', '.join(missing)}; modules/aggregator sets them"
+            )
+        try:
+            self._definition = definition.parse(definition.decode(environment["AGGREGATES"]))
+        except definition.DefinitionError as error:
+            raise ConfigurationError(str(error)) from None
+        self._store = Store(
+            connect(),
+            aggregate_table=environment["AGGREGATE_TABLE"],
+            ledger_table=environment["LEDGER_TABLE"],
+            definition=self._definition,
+        )
+        self._run = run
+
+    def handle(self, event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, str]]]:
+        """Apply a batch and report the earliest record that is not surely applied, if there is one.
+
+        Returns the partial batch response
+        (https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html): Lambda takes the
+        lowest sequence number as checkpoint and delivers that record and all behind it again; those that were
+        applied are then skipped by their version.
+        """
+        batch = records.parse(event)
+        result = apply(
+            records.changes(self._definition, batch),
+            self._store,
+            _InvocationClock(context.get_remaining_time_in_millis),
+            self._run,
+        )
+        first = min((change.position for change in result.unapplied), default=None)
+        failures = [] if first is None else [{"itemIdentifier": batch[first].sequence_number}]
+        _log(batch, result, context.aws_request_id)
+        return {"batchItemFailures": failures}
+
+
+def _log(batch: list[records.Record], result: Result, request_id: str) -> None:
+    summary = {
+        "request_id": request_id,
+        "records": len(batch),
+        "first_sequence_number": batch[0].sequence_number if batch else None,
+        "last_sequence_number": batch[-1].sequence_number if batch else None,
+        "applied": result.applied,
+        "duplicates": result.duplicates,
+        "quarantined": result.quarantined,
+        "transactions": result.transactions,
+        "rows_written": result.rows_written,
+        "expired_rows": result.expired_rows,
+        "refused": result.refused,
+        "retries": result.retries,
+        "unapplied": len(result.unapplied),
+    }
+    if result.unapplied:
+        logger.warning(
+            "out of time: the records from the first unapplied one on will be delivered again; if this repeats, raise "
+            "the function's timeout or memory, or look for throttling of the tables",
+            extra=summary,
+        )
+    else:
+        logger.info("batch applied", extra=summary)
+
+
+def _connect() -> Any:
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        # The loop in apply retries: only it knows the deadline and what a refusal teaches.
+        retries={"mode": "standard", "total_max_attempts": 1},
+        max_pool_connections=CONCURRENCY,
+        tcp_keepalive=True,
+        # Every request is built by store, whose tests run with validation on.
+        parameter_validation=False,
+    )
+    return boto3.client("dynamodb", config=config)
+
+
+def _start() -> Aggregator | ConfigurationError:
+    threads = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="write")
+    try:
+        return Aggregator(os.environ, _connect, threads.map)
+    except ConfigurationError as error:
+        return error
+
+
+# While the execution environment starts, where Lambda gives a full processor.
+_aggregator = _start()
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, list[dict[str, str]]]:
+    """The function's entry point: ``aggregator.handler.handler``."""
+    if isinstance(_aggregator, ConfigurationError):
+        raise _aggregator
+    return _aggregator.handle(event, context)

@@ -1,0 +1,152 @@
+"""From a DynamoDB stream event to the newest change of each source item."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from .contributions import NO_CONTRIBUTIONS, Contributions, contributions_of, from_text, to_text
+from .definition import Definition
+from .items import Item, UnusableItem
+from .ledger import entry_key, version
+
+
+class UnusableEvent(ValueError):
+    """The event is not what this function can work on at all: a fault of the configuration, not of an item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One stream record. ``new_image`` and ``old_image`` are None where the stream does not carry them."""
+
+    entry_key: str
+    source_key: Item
+    version: str
+    sequence_number: str
+    event_name: str
+    new_image: Item | None
+    old_image: Item | None
+    changed_at: str
+
+
+@dataclass(slots=True)
+class Change:
+    """The newest known state of one source item, on its way into the ledger and the rows.
+
+    ``computed`` are the item's contributions and why there are none (``error``); ``contributions`` is what the entry
+    will hold, the same unless a row cannot take it; ``expected`` is what the entry is believed to hold: a failed
+    condition corrects the belief. ``position`` is that of the item's earliest record in the batch. ``alone`` keeps
+    the change out of shared transactions, once one of those was refused for a number that a row cannot hold.
+    """
+
+    entry_key: str
+    source_key: Item
+    version: str
+    computed: tuple[Contributions, str | None]
+    expected: Contributions
+    changed_at: str
+    position: int
+    alone: bool = False
+    contributions: Contributions = field(init=False)
+    error: str | None = field(init=False)
+    text: str = field(init=False)
+    expected_text: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.contributions, self.error = self.computed
+        self.text = to_text(self.contributions)
+        self.expected_text = to_text(self.expected)
+
+    def expect(self, text: str) -> None:
+        """Take what the entry really holds as the new belief, and start over from what was computed."""
+        self.expected_text = text
+        self.expected = from_text(text)
+        self.contributions, self.error = self.computed
+        self.text = to_text(self.contributions)
+
+    def quarantine(self, error: str) -> None:
+        """Contribute nothing, or, where even taking back is impossible, leave in the rows what is in them."""
+        self.error = error
+        if self.text == NO_CONTRIBUTIONS:
+            self.contributions, self.text = self.expected, self.expected_text
+        else:
+            self.contributions, self.text = {}, NO_CONTRIBUTIONS
+
+
+def parse(event: Mapping[str, Any]) -> list[Record]:
+    """The records of a stream event, in its order. Raises :class:`UnusableEvent` with what to do."""
+    records = event.get("Records")
+    if not isinstance(records, list):
+        raise UnusableEvent("the event has no Records; invoke the function by a DynamoDB stream's event source mapping")
+    return [_record(raw) for raw in records]
+
+
+def _record(raw: Mapping[str, Any]) -> Record:
+    if raw.get("eventSource") != "aws:dynamodb":
+        raise UnusableEvent(f"a record comes from {raw.get('eventSource')}; only DynamoDB streams are understood")
+    change = raw["dynamodb"]
+    name = raw["eventName"]
+    if name != "REMOVE" and "NewImage" not in change:
+        raise UnusableEvent(
+            f"the stream's view type is {change.get('StreamViewType')}, without the new images; "
+            "re-create the stream with NEW_AND_OLD_IMAGES"
+        )
+    changed_at = datetime.fromtimestamp(int(change.get("ApproximateCreationDateTime", 0)), UTC)
+    return Record(
+        entry_key=entry_key(change["Keys"]),
+        source_key=change["Keys"],
+        version=version(raw["eventSourceARN"], change["SequenceNumber"]),
+        sequence_number=change["SequenceNumber"],
+        event_name=name,
+        new_image=change.get("NewImage"),
+        old_image=change.get("OldImage"),
+        changed_at=changed_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+
+
+def changes(definition: Definition, records: Iterable[Record]) -> list[Change]:
+    """One change a source item: the item's newest record, with the ledger entry predicted from its oldest.
+
+    Newest and oldest by version, not by position, so that any order of delivery gives the same result. The entry is
+    predicted without reading it: before the oldest record there was nothing (INSERT), or the contributions of its old
+    image. A wrong prediction costs one refused write, never a wrong row.
+    """
+    oldest: dict[str, Record] = {}
+    newest: dict[str, Record] = {}
+    position: dict[str, int] = {}
+    for index, record in enumerate(records):
+        key = record.entry_key
+        position.setdefault(key, index)
+        if key not in oldest or record.version < oldest[key].version:
+            oldest[key] = record
+        if key not in newest or record.version > newest[key].version:
+            newest[key] = record
+    return [_change(definition, newest[key], oldest[key], position[key]) for key in newest]
+
+
+def _change(definition: Definition, newest: Record, oldest: Record, position: int) -> Change:
+    contributions: Contributions = {}
+    error = None
+    if newest.event_name != "REMOVE" and newest.new_image is not None:
+        try:
+            contributions = contributions_of(definition, newest.new_image)
+        except UnusableItem as unusable:
+            error = str(unusable)
+    return Change(
+        entry_key=newest.entry_key,
+        source_key=newest.source_key,
+        version=newest.version,
+        computed=(contributions, error),
+        expected=_predicted(definition, oldest),
+        changed_at=newest.changed_at,
+        position=position,
+    )
+
+
+def _predicted(definition: Definition, oldest: Record) -> Contributions:
+    if oldest.event_name == "INSERT" or oldest.old_image is None:
+        return {}
+    try:
+        return contributions_of(definition, oldest.old_image)
+    except UnusableItem:
+        return {}

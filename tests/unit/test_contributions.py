@@ -1,0 +1,156 @@
+"""Contributions, keys and numbers: the pure core that the ledger remembers."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from aggregator import keys
+from aggregator.contributions import Contribution, RowKey, contributions_of, description, from_text, to_text
+from aggregator.definition import Definition, parse
+from aggregator.items import UnusableItem
+from aggregator.numerics import format_number, to_scale
+from tests.support.stream import image
+
+
+def definition(**aggregates: object) -> Definition:
+    return parse(json.dumps(aggregates))
+
+
+SALES = definition(
+    by_product_day={
+        "group_by": ["product", "year", "gift"],
+        "where": "quantity > 0",
+        "time_bucket": {"attribute": "at", "unit": "day", "retention_days": 2},
+        "measures": {"lines": {"function": "count"}, "revenue": {"function": "sum", "value": "quantity * price"}},
+    },
+    total={"measures": {"third": {"function": "avg", "value": "price / 3", "scale": 4}}},
+)
+ITEM = image(product="tea", year=2010, gift=False, quantity=6, price=Decimal("2.55"), at="2010-12-01T08:26:00Z")
+
+
+def test_one_item_contributes_to_one_row_of_each_aggregate_that_wants_it():
+    assert contributions_of(SALES, ITEM) == {
+        RowKey("by_product_day#tea#=2010#=false", "day#2010-12-01"): Contribution(
+            {"lines": Decimal(1), "revenue": Decimal("15.3")}, 1_291_248_000 + 2 * 86_400
+        ),
+        RowKey("total", "all"): Contribution({"third_sum": Decimal("0.85")}),
+    }
+    assert contributions_of(SALES, ITEM | image(quantity=0)).keys() == {RowKey("total", "all")}
+
+
+def test_an_aggregate_that_does_not_want_the_item_needs_none_of_its_attributes():
+    assert contributions_of(SALES, image(quantity=0, price=1)).keys() == {RowKey("total", "all")}
+
+
+def test_the_text_is_canonical_and_can_be_read_back():
+    contributions = contributions_of(SALES, ITEM)
+    text = to_text(contributions)
+    assert from_text(text) == contributions
+    assert text == (
+        '[["by_product_day#tea#=2010#=false","day#2010-12-01",{"lines":"1","revenue":"15.3"},1291420800],'
+        '["total","all",{"third_sum":"0.85"}]]'
+    )
+    assert to_text(dict(reversed(contributions.items()))) == text
+
+
+def test_a_row_is_described_from_its_key():
+    key = RowKey("by_product_day#tea#=2010#=false", "day#2010-12-01")
+    assert description(SALES, key) == {
+        "aggregate": {"S": "by_product_day"},
+        "group": {"M": {"product": {"S": "tea"}, "year": {"N": "2010"}, "gift": {"BOOL": False}}},
+        "bucket": {"S": "day"},
+        "bucket_start": {"S": "2010-12-01T00:00:00+00:00"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"product": "x" * 2100}, r"by_product_day\.group_by: the group's values are too long"),
+        ({"at": "soon"}, r"by_product_day\.time_bucket: attribute at is not a time"),
+        ({"quantity": "6"}, r"by_product_day\.where: quantity: a string cannot be compared"),
+        ({"price": "2"}, r"by_product_day\.measures\.revenue: attribute price has to be a number"),
+        (
+            {"price": Decimal("1E17")},
+            r"by_product_day\.measures\.revenue: the value is 100000000000000000 or more in size",
+        ),
+    ],
+)
+def test_the_reason_names_the_place_and_no_value(change, reason):
+    with pytest.raises(UnusableItem, match=r"aggregates\." + reason):
+        contributions_of(SALES, ITEM | image(**change))
+
+
+@pytest.mark.parametrize(
+    ("value", "scale", "result"),
+    [
+        ("1.2345", 2, "1.23"),
+        ("1.225", 2, "1.22"),
+        ("-1.235", 2, "-1.24"),
+        ("1E-130", 12, "0"),
+        ("99999999999999999", 12, "99999999999999999"),
+        ("100000000000000000", 12, None),
+        ("-100000000000000000", 12, None),
+        ("99999999999999999.9999999999999", 12, None),
+        ("9E28", 0, "90000000000000000000000000000"),
+        ("1E29", 0, None),
+        ("9E250", 12, None),
+        ("0.123456789012345678", 18, "0.123456789012345678"),
+    ],
+)
+def test_contributions_live_on_a_fixed_point_grid(value, scale, result):
+    rounded = to_scale(Decimal(value), scale)
+    assert rounded == (None if result is None else Decimal(result))
+
+
+def test_a_billion_of_the_largest_contributions_fit_in_a_dynamodb_number():
+    largest = to_scale(Decimal("99999999999999999.999999999999"), 12)
+    assert largest is not None
+    assert len((largest.scaleb(12) * 10**9).as_tuple().digits) <= 38
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("1E+1", "10"),
+        ("10.00", "10"),
+        ("-0", "0"),
+        ("0E+9", "0"),
+        ("1E-20", "0.00000000000000000001"),
+        ("-1.50", "-1.5"),
+    ],
+)
+def test_equal_numbers_have_equal_text(value, text):
+    assert format_number(Decimal(value)) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "part"),
+    [
+        ({"S": "85123A"}, "85123A"),
+        ({"S": ""}, ""),
+        ({"S": "a#b%c"}, "a%23b%25c"),
+        ({"S": "%23"}, "%2523"),
+        ({"S": "=2010"}, "%3D2010"),
+        ({"S": "2010"}, "2010"),
+        ({"S": "Ünï 😀"}, "Ünï 😀"),
+        ({"N": "2010"}, "=2010"),
+        ({"N": "-1.50"}, "=-1.5"),
+        ({"BOOL": True}, "=true"),
+    ],
+)
+def test_key_parts_are_readable_and_can_be_read_back(value, part):
+    ((kind, raw),) = value.items()
+    assert keys.encode(kind, raw) == part
+    decoded = keys.decode(part)
+    assert decoded == ({"N": "-1.5"} if raw == "-1.50" else value)
+
+
+def test_values_never_collide():
+    values = [("S", text) for text in ("1", "=1", "%3D1", "true", "=true", "a#b", "a%23b", "#", "", "%", "%25")]
+    values += [("N", "1"), ("BOOL", True), ("B", "MQ==")]
+    assert len({keys.encode(*value) for value in values}) == len(values)
+    assert keys.join([keys.encode("S", "a"), keys.encode("S", "b#c")]) != keys.join(
+        [keys.encode("S", "a#b"), keys.encode("S", "c")]
+    )

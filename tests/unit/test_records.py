@@ -1,0 +1,119 @@
+"""From a stream event to the newest change of each item, with the ledger entry predicted."""
+
+import json
+from base64 import b64encode
+
+import pytest
+
+from aggregator import records
+from aggregator.definition import parse
+from aggregator.ledger import Entry, entry_item, entry_key, version
+from tests.support.stream import STREAM_ARN, SourceTable, event
+
+TOTAL = parse(json.dumps({"total": {"measures": {"quantity": {"function": "sum", "value": "quantity"}}}}))
+
+
+def changes(*stream: dict) -> list[records.Change]:
+    return records.changes(TOTAL, records.parse(event(stream)))
+
+
+def test_of_several_records_of_an_item_the_newest_counts_and_the_oldest_predicts():
+    source = SourceTable()
+    source.put("1", quantity=1)
+    stream = [source.put("1", quantity=2), source.put("2", quantity=5), source.put("1", quantity=3)]
+    for order in (stream, stream[::-1]):
+        by_key = {change.entry_key: change for change in changes(*order)}
+        assert by_key["item#1"].text == '[["total","all",{"quantity":"3"}]]'
+        assert by_key["item#1"].expected_text == '[["total","all",{"quantity":"1"}]]'
+        assert by_key["item#2"].expected_text == "[]"
+    assert {change.entry_key: change.position for change in changes(*stream)} == {"item#1": 0, "item#2": 1}
+
+
+def test_an_insert_and_a_removal_in_one_batch_contribute_nothing():
+    source = SourceTable()
+    (change,) = changes(source.put("1", quantity=2), source.delete("1"))
+    assert (change.text, change.expected_text, change.error) == ("[]", "[]", None)
+
+
+def test_an_unusable_old_image_predicts_nothing():
+    source = SourceTable()
+    source.put("1", quantity="bad")
+    (change,) = changes(source.put("1", quantity=2))
+    assert change.expected_text == "[]"
+
+
+def test_a_number_that_no_row_takes_first_contributes_nothing_then_what_is_there_already():
+    source = SourceTable()
+    source.put("1", quantity=1)
+    (change,) = changes(source.put("1", quantity=2))
+    change.quarantine("row says no")
+    assert (change.text, change.error) == ("[]", "row says no")
+    change.quarantine("row still says no")
+    assert (change.text, change.expected_text) == (change.expected_text, '[["total","all",{"quantity":"1"}]]')
+    change.expect('[["total","all",{"quantity":"7"}]]')
+    assert (change.text, change.error) == ('[["total","all",{"quantity":"2"}]]', None)
+
+
+def test_versions_compare_as_text():
+    versions = [version(STREAM_ARN, number) for number in ("9", "10", "100000000000000000000000000000000000000")]
+    assert versions == sorted(versions)
+    assert version(STREAM_ARN, "9") == "2026-01-01T00:00:00.000/" + "0" * 39 + "9"
+
+
+@pytest.mark.parametrize(
+    ("source_key", "expected"),
+    [
+        ({"id": {"S": "a"}}, "item#a"),
+        ({"invoice_no": {"S": "a#b"}, "line_no": {"N": "1"}}, "item#a%23b#=1"),
+        ({"line_no": {"N": "1"}, "invoice_no": {"S": "a#b"}}, "item#a%23b#=1"),
+        ({"id": {"B": b64encode(b"\x00").decode()}}, "item#=base64:AA=="),
+        ({"id": {"B": b"\x00"}}, "item#=base64:AA=="),
+    ],
+)
+def test_the_entry_of_an_item_is_named_by_its_key(source_key, expected):
+    assert entry_key(source_key) == expected
+
+
+def test_long_keys_are_hashed_and_stay_distinct():
+    long, longer = ({"id": {"S": "é" * count}} for count in (1023, 1024))
+    assert entry_key(long).startswith("item-sha256#")
+    assert entry_key(long) != entry_key(longer)
+
+
+def test_only_tombstones_expire_and_only_quarantined_entries_are_listed():
+    common = {
+        "key": "item#1",
+        "source_key": {"id": {"S": "1"}},
+        "version": "v/1",
+        "fingerprint": "f",
+        "changed_at": "t",
+        "now": 0,
+    }
+    counted = entry_item(contributions="[[]]", error=None, **common)
+    tombstone = entry_item(contributions="[]", error=None, **common)
+    quarantined = entry_item(contributions="[]", error="bad", **common)
+    assert "expires_at" not in counted | quarantined
+    assert tombstone["expires_at"] == {"N": "604800"}
+    assert "quarantined_at" not in counted | tombstone
+    assert quarantined["quarantined_at"] == {"S": "t"}
+    assert Entry.from_item(counted) == Entry("v/1", "[[]]")
+
+
+@pytest.mark.parametrize(
+    ("bad_event", "reason"),
+    [
+        ({}, "the event has no Records"),
+        ({"Records": [{"eventSource": "aws:kinesis"}]}, "a record comes from aws:kinesis"),
+        (
+            {
+                "Records": [
+                    {"eventSource": "aws:dynamodb", "eventName": "INSERT", "dynamodb": {"StreamViewType": "KEYS_ONLY"}}
+                ]
+            },
+            "view type is KEYS_ONLY, without the new images; re-create the stream with NEW_AND_OLD_IMAGES",
+        ),
+    ],
+)
+def test_an_event_of_another_kind_is_refused(bad_event, reason):
+    with pytest.raises(records.UnusableEvent, match=reason):
+        records.parse(bad_event)
