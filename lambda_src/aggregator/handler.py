@@ -19,8 +19,8 @@ from . import definition, records
 from .apply import Result, Run, apply
 from .store import Store
 
+# Level and JSON format come from the function's logging configuration, which the runtime applies to the root logger.
 logger = logging.getLogger("aggregator")
-logger.setLevel(os.environ.get("AWS_LAMBDA_LOG_LEVEL", "INFO"))
 
 #: Transactions of a group that are written at the same time, and the connections kept open for them.
 CONCURRENCY = 8

@@ -64,6 +64,7 @@ class HostBackend:
     def __init__(self, endpoint: Endpoint, folder: Folder) -> None:
         self._endpoint = endpoint
         self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None  # where it was this program that started LocalStack
         self.log_hint = str(folder.log)
 
     def prepare(self) -> None:
@@ -76,7 +77,7 @@ class HostBackend:
         (self._folder.temporary / "tmp").mkdir(parents=True)
         with self._folder.log.open("wb") as log, self._folder.pid.open("w") as pid:
             fcntl.flock(pid, fcntl.LOCK_EX)
-            process = subprocess.Popen(
+            self._process = subprocess.Popen(
                 [str(python_of(self._folder.environment)), "-m", HOST_PROGRAM],
                 env=self._environment(),
                 cwd=ROOT,
@@ -86,7 +87,7 @@ class HostBackend:
                 pass_fds=[pid.fileno()],  # and with it the lock, which it holds as long as it lives
                 start_new_session=True,  # an interrupt of the terminal is not for LocalStack
             )
-            pid.write(f"{process.pid} {self._endpoint.url}")
+            pid.write(f"{self._process.pid} {self._endpoint.url}")
 
     def _environment(self) -> dict[str, str]:
         # The user's own settings are not for LocalStack itself: a profile or an endpoint would lead it astray.
@@ -135,6 +136,8 @@ class HostBackend:
                 time.sleep(0.2)
             if self.running():
                 os.kill(pid, signal.SIGKILL)  # its children end with it: see executor/
+        if self._process is not None:
+            self._process.wait()
         self._folder.pid.unlink(missing_ok=True)
         shutil.rmtree(self._folder.temporary, ignore_errors=True)
 

@@ -1,0 +1,66 @@
+# The two commands of the README are `make demo` and `make test`. Both set up all they need in this folder.
+
+PYTHON     := .venv/bin/python
+TERRAFORM  := $(PYTHON) scripts/terraform
+# Every folder that is a Terraform module by itself.
+MODULES    := . $(wildcard modules/*) $(wildcard examples/*)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: ## Check prerequisites and install the Python tools into .venv
+	@python3 -m scripts.setup
+
+.PHONY: demo
+demo: setup ## Real order lines through the whole pipeline on LocalStack (KEEP=1 leaves it running)
+	@$(PYTHON) -m scripts.demo $(if $(KEEP),--keep)
+
+.PHONY: demo-down
+demo-down: setup ## Take down what `make demo KEEP=1` left running
+	@$(PYTHON) -m scripts.demo --down
+
+.PHONY: test
+test: lint test-terraform pytest ## Everything: linters, Terraform's own tests, unit and LocalStack tests
+
+.PHONY: lint
+lint: setup ## Linters, type checker, Terraform's format and validation, the committed package
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m mypy lambda_src/aggregator scripts
+	$(PYTHON) scripts/build.py --check
+	$(TERRAFORM) fmt -check -recursive -diff
+	@for module in $(MODULES); do \
+	  $(TERRAFORM) -chdir=$$module init -backend=false -input=false -no-color >/dev/null || exit 1; \
+	  printf 'terraform validate %s: ' $$module; \
+	  $(TERRAFORM) -chdir=$$module validate || exit 1; \
+	done
+
+.PHONY: test-terraform
+test-terraform: setup ## Terraform's own tests, with a mocked provider
+	$(TERRAFORM) init -backend=false -input=false -no-color -test-directory=tests/terraform >/dev/null
+	$(TERRAFORM) test -test-directory=tests/terraform
+
+.PHONY: pytest
+pytest: setup ## Unit tests and the integration tests on LocalStack
+	$(PYTHON) -m pytest
+
+.PHONY: format
+format: setup ## Format Python and Terraform sources
+	$(PYTHON) -m ruff format
+	$(PYTHON) -m ruff check --fix
+	$(TERRAFORM) fmt -recursive
+
+.PHONY: build
+build: ## Build dist/aggregator.zip from lambda_src/
+	@python3 scripts/build.py
+
+.PHONY: clean
+clean: ## Stop LocalStack and remove all that the scripts have made
+	@python3 scripts/localstack stop
+	rm -rf .venv .localstack .terraform-cli .pytest_cache .mypy_cache .ruff_cache
+	find . -name .terraform -type d -prune -exec rm -rf {} +
+	find . -name .terraform.lock.hcl -delete
