@@ -1,0 +1,58 @@
+module "retail" {
+  source = "../.."
+
+  name                = var.name
+  deletion_protection = var.deletion_protection
+
+  source_table = {
+    hash_key  = { name = "invoice_no", type = "S" }
+    range_key = { name = "line_no", type = "N" }
+  }
+
+  aggregates = {
+    sales_by_product_day = {
+      group_by    = ["stock_code"]
+      where       = "quantity > 0"
+      time_bucket = { attribute = "invoice_date", unit = "day", timezone = "Europe/London" }
+      measures = {
+        lines    = { function = "count" }
+        quantity = { function = "sum", value = "quantity" }
+        revenue  = { function = "sum", value = "quantity * unit_price" }
+      }
+    }
+
+    sales_by_country = {
+      group_by = ["country"]
+      measures = {
+        lines      = { function = "count" }
+        revenue    = { function = "sum", value = "quantity * unit_price" }
+        unit_price = { function = "avg", value = "unit_price" }
+      }
+    }
+
+    sales_total = {
+      measures = {
+        lines    = { function = "count" }
+        quantity = { function = "sum", value = "quantity" }
+        revenue  = { function = "sum", value = "quantity * unit_price" }
+      }
+    }
+  }
+
+  create_api = true
+  api = {
+    attributes = {
+      invoice_no   = { type = "S" }
+      line_no      = { type = "N" }
+      stock_code   = { type = "S", required = true }
+      description  = { type = "S", required = true }
+      quantity     = { type = "N", required = true }
+      invoice_date = { type = "S", required = true }
+      unit_price   = { type = "N", required = true }
+      customer_id  = { type = "S" }
+      country      = { type = "S", required = true }
+    }
+  }
+
+  tags = { Example = "complete" }
+}

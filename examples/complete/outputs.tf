@@ -1,0 +1,54 @@
+output "source_table_name" {
+  description = "Name of the table with the order lines."
+  value       = module.retail.source_table_name
+}
+
+output "source_stream_arn" {
+  description = "ARN of the stream of the table with the order lines."
+  value       = module.retail.source_stream_arn
+}
+
+output "aggregate_table_name" {
+  description = "Name of the table with the aggregates."
+  value       = module.retail.aggregate_table_name
+}
+
+output "ledger_table_name" {
+  description = "Name of the ledger table."
+  value       = module.retail.ledger_table_name
+}
+
+output "function_name" {
+  description = "Name of the function that keeps the aggregates."
+  value       = module.retail.function_name
+}
+
+output "event_source_mapping_uuid" {
+  description = "Identifier of the event source mapping that reads the stream."
+  value       = module.retail.event_source_mapping_uuid
+}
+
+output "failure_bucket_name" {
+  description = "Name of the bucket that receives records which could not be applied in time."
+  value       = module.retail.failure_bucket_name
+}
+
+output "log_group_name" {
+  description = "Name of the function's log group."
+  value       = module.retail.log_group_name
+}
+
+output "api_id" {
+  description = "Identifier of the REST API. On LocalStack it is reached at <endpoint>/_aws/execute-api/<api_id>/<api_stage_name>/items."
+  value       = module.retail.api_id
+}
+
+output "api_stage_name" {
+  description = "Name of the API's stage."
+  value       = module.retail.api_stage_name
+}
+
+output "api_invoke_url" {
+  description = "URL that order lines are posted to on AWS: <this>/items."
+  value       = module.retail.api_invoke_url
+}

@@ -1,0 +1,53 @@
+module "tables" {
+  source = "./modules/tables"
+
+  name                   = var.name
+  source_table           = var.source_table
+  point_in_time_recovery = var.point_in_time_recovery
+  deletion_protection    = var.deletion_protection
+  kms_key_arn            = var.kms_key_arn
+  provisioned_capacity   = var.provisioned_capacity
+  tags                   = var.tags
+}
+
+module "aggregator" {
+  source = "./modules/aggregator"
+
+  name                 = var.name
+  aggregates           = var.aggregates
+  source_stream_arn    = module.tables.source_stream_arn
+  aggregate_table      = { name = module.tables.aggregate_table_name, arn = module.tables.aggregate_table_arn }
+  ledger_table         = { name = module.tables.ledger_table_name, arn = module.tables.ledger_table_arn }
+  package_path         = var.package_path
+  memory_size          = var.memory_size
+  timeout              = var.timeout
+  architecture         = var.architecture
+  reserved_concurrency = var.reserved_concurrency
+  log_retention_days   = var.log_retention_days
+  log_level            = var.log_level
+  event_source_mapping = var.event_source_mapping
+  kms_key_arn          = var.kms_key_arn
+  tags                 = var.tags
+
+  failure_bucket = {
+    retention_days = var.failure_bucket.retention_days
+    force_destroy  = coalesce(var.failure_bucket.force_destroy, !var.deletion_protection)
+  }
+}
+
+module "api" {
+  source = "./modules/api"
+  count  = var.create_api ? 1 : 0
+
+  name                   = var.name
+  table                  = { name = module.tables.source_table_name, arn = module.tables.source_table_arn }
+  hash_key               = var.source_table.hash_key
+  range_key              = var.source_table.range_key
+  attributes             = var.api.attributes
+  authorization          = var.api.authorization
+  stage_name             = var.api.stage_name
+  throttling_rate_limit  = var.api.throttling_rate_limit
+  throttling_burst_limit = var.api.throttling_burst_limit
+  kms_key_arn            = var.kms_key_arn
+  tags                   = var.tags
+}

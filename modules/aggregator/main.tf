@@ -1,0 +1,290 @@
+locals {
+  function_name = "${var.name}-aggregator"
+  package_path  = coalesce(var.package_path, "${path.module}/../../dist/aggregator.zip")
+
+  # Account and region from an ARN of our own: the data source of the region names its attribute differently in version
+  # 5 (name) and 6 (region) of the provider.
+  account_id = split(":", aws_cloudwatch_log_group.this.arn)[4]
+  region     = split(":", aws_cloudwatch_log_group.this.arn)[3]
+
+  environment = {
+    AGGREGATES      = module.definition.encoded
+    AGGREGATE_TABLE = var.aggregate_table.name
+    LEDGER_TABLE    = var.ledger_table.name
+  }
+
+  # Lambda measures all variables together, written as JSON.
+  environment_limit = 4096
+  environment_bytes = length(jsonencode(local.environment))
+}
+
+module "definition" {
+  source = "../definition"
+
+  aggregates = var.aggregates
+}
+
+################################################################################
+# Function
+################################################################################
+
+resource "aws_lambda_function" "this" {
+  function_name                  = local.function_name
+  description                    = "Keeps aggregates of ${split("/", var.source_stream_arn)[1]} exact in ${var.aggregate_table.name}."
+  role                           = aws_iam_role.this.arn
+  filename                       = local.package_path
+  source_code_hash               = filebase64sha256(local.package_path)
+  handler                        = "aggregator.handler.handler"
+  runtime                        = "python3.13"
+  architectures                  = [var.architecture]
+  memory_size                    = var.memory_size
+  timeout                        = var.timeout
+  reserved_concurrent_executions = var.reserved_concurrency
+  kms_key_arn                    = var.kms_key_arn
+  tags                           = var.tags
+
+  environment {
+    variables = local.environment
+  }
+
+  logging_config {
+    log_format            = "JSON"
+    log_group             = aws_cloudwatch_log_group.this.name
+    application_log_level = var.log_level
+    system_log_level      = "WARN"
+  }
+
+  lifecycle {
+    precondition {
+      condition     = length(module.definition.problems) == 0
+      error_message = "The definition of the aggregates is refused:\n  - ${join("\n  - ", module.definition.problems)}"
+    }
+
+    precondition {
+      condition     = local.environment_bytes <= local.environment_limit
+      error_message = "The definition of the aggregates is too large: the function's environment would be ${local.environment_bytes} bytes after compression, and Lambda takes at most ${local.environment_limit}. Declare fewer or shorter aggregates here, and the others in a second instance of the module on the same stream."
+    }
+  }
+
+  depends_on = [aws_iam_role_policy.this]
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "/aws/lambda/${local.function_name}"
+  retention_in_days = var.log_retention_days
+  tags              = var.tags
+}
+
+################################################################################
+# Role: one statement for each need
+################################################################################
+
+resource "aws_iam_role" "this" {
+  name        = local.function_name
+  description = "What the function ${local.function_name} may do."
+  tags        = var.tags
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "AssumedByLambda"
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "lambda.amazonaws.com" }
+    }]
+  })
+}
+
+# Written with jsonencode and not as a policy document of the provider, so that tests without AWS can read it.
+resource "aws_iam_role_policy" "this" {
+  name = local.function_name
+  role = aws_iam_role.this.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        # Lambda demands ListStreams of the role of a mapping. It is given for this stream only: the function never
+        # lists streams, and mappings are known to work without it for others.
+        {
+          Sid      = "ReadStream"
+          Effect   = "Allow"
+          Action   = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"]
+          Resource = var.source_stream_arn
+        },
+        {
+          Sid      = "KeepRows"
+          Effect   = "Allow"
+          Action   = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"]
+          Resource = var.aggregate_table.arn
+        },
+        {
+          Sid      = "KeepLedger"
+          Effect   = "Allow"
+          Action   = "dynamodb:PutItem"
+          Resource = var.ledger_table.arn
+        },
+        {
+          Sid      = "WriteLog"
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+          Resource = "${aws_cloudwatch_log_group.this.arn}:*"
+        },
+        {
+          Sid      = "StoreFailedRecords"
+          Effect   = "Allow"
+          Action   = "s3:PutObject"
+          Resource = "${aws_s3_bucket.failures.arn}/*"
+        },
+        {
+          Sid      = "FindFailureBucket"
+          Effect   = "Allow"
+          Action   = "s3:ListBucket"
+          Resource = aws_s3_bucket.failures.arn
+        },
+      ],
+      [
+        for statement in [
+          {
+            Sid      = "ReadEncrypted"
+            Effect   = "Allow"
+            Action   = "kms:Decrypt"
+            Resource = var.kms_key_arn
+          },
+          {
+            Sid      = "EncryptFailedRecords"
+            Effect   = "Allow"
+            Action   = "kms:GenerateDataKey"
+            Resource = var.kms_key_arn
+          },
+        ] : statement if var.kms_key_arn != null
+      ],
+    )
+  })
+}
+
+################################################################################
+# Event source mapping
+################################################################################
+
+resource "aws_lambda_event_source_mapping" "this" {
+  event_source_arn                   = var.source_stream_arn
+  function_name                      = aws_lambda_function.this.arn
+  enabled                            = var.event_source_mapping.enabled
+  starting_position                  = var.event_source_mapping.starting_position
+  batch_size                         = var.event_source_mapping.batch_size
+  maximum_batching_window_in_seconds = var.event_source_mapping.maximum_batching_window_seconds
+  parallelization_factor             = var.event_source_mapping.parallelization_factor
+  maximum_retry_attempts             = var.event_source_mapping.maximum_retry_attempts
+  maximum_record_age_in_seconds      = var.event_source_mapping.maximum_record_age_seconds
+  bisect_batch_on_function_error     = var.event_source_mapping.bisect_batch_on_error
+  function_response_types            = ["ReportBatchItemFailures"]
+  tags                               = var.tags
+
+  destination_config {
+    on_failure {
+      destination_arn = aws_s3_bucket.failures.arn
+    }
+  }
+
+  metrics_config {
+    metrics = ["EventCount"]
+  }
+
+  dynamic "filter_criteria" {
+    for_each = length(var.event_source_mapping.filter_patterns) == 0 ? [] : [var.event_source_mapping.filter_patterns]
+
+    content {
+      dynamic "filter" {
+        for_each = filter_criteria.value
+
+        content {
+          pattern = filter.value
+        }
+      }
+    }
+  }
+
+  # Lambda tries the destination when the mapping is made.
+  depends_on = [
+    aws_s3_bucket_policy.failures,
+    aws_s3_bucket_server_side_encryption_configuration.failures,
+  ]
+}
+
+################################################################################
+# Failure bucket: records that could not be applied in time
+################################################################################
+
+resource "aws_s3_bucket" "failures" {
+  bucket        = "${var.name}-failures-${local.account_id}-${local.region}"
+  force_destroy = var.failure_bucket.force_destroy
+  tags          = var.tags
+}
+
+resource "aws_s3_bucket_ownership_controls" "failures" {
+  bucket = aws_s3_bucket.failures.id
+
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}
+
+resource "aws_s3_bucket_public_access_block" "failures" {
+  bucket = aws_s3_bucket.failures.id
+
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "failures" {
+  bucket = aws_s3_bucket.failures.id
+
+  rule {
+    bucket_key_enabled = var.kms_key_arn != null
+
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = var.kms_key_arn == null ? "AES256" : "aws:kms"
+      kms_master_key_id = var.kms_key_arn
+    }
+  }
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "failures" {
+  bucket = aws_s3_bucket.failures.id
+
+  rule {
+    id     = "expire"
+    status = "Enabled"
+
+    filter {}
+
+    expiration {
+      days = var.failure_bucket.retention_days
+    }
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 1
+    }
+  }
+}
+
+resource "aws_s3_bucket_policy" "failures" {
+  bucket = aws_s3_bucket.failures.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "RefuseUnencryptedTransport"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "s3:*"
+      Resource  = [aws_s3_bucket.failures.arn, "${aws_s3_bucket.failures.arn}/*"]
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+  })
+
+  depends_on = [aws_s3_bucket_public_access_block.failures]
+}

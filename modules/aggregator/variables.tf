@@ -1,0 +1,268 @@
+variable "name" {
+  description = "Prefix of all names: the function and its role are <name>-aggregator, the bucket is <name>-failures-<account>-<region>."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) <= 26
+    error_message = "name: use 1 to 26 lower case letters, digits and single hyphens, a letter first and no hyphen last. The name of a bucket allows no more: 63 characters with account and region."
+  }
+}
+
+# What is wrong with a definition is found by modules/definition and reported by the function's precondition, all at once.
+variable "aggregates" {
+  description = <<-EOT
+    The aggregates by name. An aggregate keeps one row for each group and time bucket.
+    - `group_by`: attributes of the source items; at most 10. [] is one row over all items.
+    - `where`: expression that says which items count. Left out: all.
+    - `time_bucket`: `attribute` with the time of an item, `unit` (minute, hour, day, week, month, quarter, year), `timezone` (IANA name), `retention_days` (1 to 36500 days after which a row expires; left out: never).
+    - `measures`: numbers kept in a row by name, 1 to 50. `function` is count, sum or avg; `value` is the expression that sum and avg are made of; `scale` is the number of decimal places kept, 0 to 28 (left out: 12).
+  EOT
+  type = map(object({
+    group_by = optional(list(string), [])
+    where    = optional(string)
+    time_bucket = optional(object({
+      attribute      = string
+      unit           = string
+      timezone       = optional(string, "UTC")
+      retention_days = optional(number)
+    }))
+    measures = map(object({
+      function = string
+      value    = optional(string)
+      scale    = optional(number)
+    }))
+  }))
+  nullable = false
+}
+
+variable "source_stream_arn" {
+  description = "ARN of the source table's stream. It has to carry new and old images."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[^:]+:dynamodb:[^:]+:[0-9]{12}:table/[^/]+/stream/.+$", var.source_stream_arn))
+    error_message = "source_stream_arn: use the ARN of a DynamoDB stream, arn:aws:dynamodb:<region>:<account>:table/<table>/stream/<label>: the table's attribute stream_arn, not its arn."
+  }
+}
+
+variable "aggregate_table" {
+  description = "Name and ARN of the aggregate table: keys pk and sk, both strings, and expires_at for expiry."
+  type        = object({ name = string, arn = string })
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[^:]+:dynamodb:[^:]+:[0-9]{12}:table/[^/]+$", var.aggregate_table.arn))
+    error_message = "aggregate_table.arn: use the ARN of a DynamoDB table, arn:aws:dynamodb:<region>:<account>:table/<table>."
+  }
+}
+
+variable "ledger_table" {
+  description = "Name and ARN of the ledger table: keys pk and sk, both strings, and expires_at for expiry."
+  type        = object({ name = string, arn = string })
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[^:]+:dynamodb:[^:]+:[0-9]{12}:table/[^/]+$", var.ledger_table.arn))
+    error_message = "ledger_table.arn: use the ARN of a DynamoDB table, arn:aws:dynamodb:<region>:<account>:table/<table>."
+  }
+}
+
+variable "package_path" {
+  description = "Path of the function's zip file. Null: dist/aggregator.zip of this repository, which is built and committed."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.package_path == null ? true : fileexists(var.package_path)
+    error_message = "package_path: there is no file at this path. Name a built zip file, or leave it out to use the one that comes with the module."
+  }
+}
+
+variable "memory_size" {
+  description = "Memory of the function in MB. Its share of CPU grows with it: 1769 MB is one whole CPU."
+  type        = number
+  default     = 512
+  nullable    = false
+
+  validation {
+    condition     = var.memory_size >= 128 && var.memory_size <= 10240 && floor(var.memory_size) == var.memory_size
+    error_message = "memory_size: use a whole number of MB from 128 to 10240."
+  }
+}
+
+variable "timeout" {
+  description = "Time for one invocation in seconds. The function stops starting work before it ends and reports what is left."
+  type        = number
+  default     = 120
+  nullable    = false
+
+  validation {
+    condition     = var.timeout >= 30 && var.timeout <= 900 && floor(var.timeout) == var.timeout
+    error_message = "timeout: use a whole number of seconds from 30 to 900. Below 30 a large batch has no time for its retries."
+  }
+}
+
+variable "architecture" {
+  description = "Processor of the function: arm64 or x86_64. The package runs on both."
+  type        = string
+  default     = "arm64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture: use \"arm64\" or \"x86_64\"."
+  }
+}
+
+variable "reserved_concurrency" {
+  description = "Invocations at a time that are set aside for the function, and its limit. Null: it takes from what the account has. It needs shards times parallelization_factor."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= 1 && floor(var.reserved_concurrency) == var.reserved_concurrency
+    error_message = "reserved_concurrency: use a whole number of at least 1, or leave it out. To pause the aggregation, set event_source_mapping.enabled to false."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days that CloudWatch keeps the function's log. 0: for ever."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days: CloudWatch accepts 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653 days, and 0 for ever."
+  }
+}
+
+variable "log_level" {
+  description = "Least severe messages of the function that are logged: DEBUG, INFO, WARN or ERROR. Only DEBUG shows data of items."
+  type        = string
+  default     = "INFO"
+  nullable    = false
+
+  validation {
+    condition     = contains(["DEBUG", "INFO", "WARN", "ERROR"], var.log_level)
+    error_message = "log_level: use \"DEBUG\", \"INFO\", \"WARN\" or \"ERROR\"."
+  }
+}
+
+variable "event_source_mapping" {
+  description = <<-EOT
+    How Lambda reads the stream. The function always reports failed items one by one: exactness rests on it.
+    - `enabled`: false pauses the aggregation. The stream keeps changes for 24 hours.
+    - `starting_position`: TRIM_HORIZON also reads the changes of the last 24 hours, LATEST only those to come.
+    - `batch_size`: records in one invocation at most, 1 to 10000.
+    - `maximum_batching_window_seconds`: how long to wait for a full batch, 0 to 300 seconds.
+    - `parallelization_factor`: invocations at a time for each shard, 1 to 10.
+    - `maximum_retry_attempts`: 0 to 10000, or -1 to retry until the record is too old.
+    - `maximum_record_age_seconds`: older records go to the failure bucket; 60 to 604800 seconds, or -1 for no limit.
+      The default, 22 hours, is before the stream drops them, so that they arrive there whole.
+    - `bisect_batch_on_error`: whether a batch whose invocation fails is cut in half and tried again.
+    - `filter_patterns`: at most 5 patterns on the keys of items, such as {"dynamodb":{"Keys":{"pk":{"S":[{"prefix":"order#"}]}}}}.
+  EOT
+  type = object({
+    enabled                         = optional(bool, true)
+    starting_position               = optional(string, "TRIM_HORIZON")
+    batch_size                      = optional(number, 1000)
+    maximum_batching_window_seconds = optional(number, 1)
+    parallelization_factor          = optional(number, 1)
+    maximum_retry_attempts          = optional(number, -1)
+    maximum_record_age_seconds      = optional(number, 79200)
+    bisect_batch_on_error           = optional(bool, true)
+    filter_patterns                 = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["TRIM_HORIZON", "LATEST"], var.event_source_mapping.starting_position)
+    error_message = "event_source_mapping.starting_position: use \"TRIM_HORIZON\" or \"LATEST\"."
+  }
+
+  validation {
+    condition     = var.event_source_mapping.batch_size >= 1 && var.event_source_mapping.batch_size <= 10000 && floor(var.event_source_mapping.batch_size) == var.event_source_mapping.batch_size
+    error_message = "event_source_mapping.batch_size: use a whole number of records from 1 to 10000."
+  }
+
+  validation {
+    condition     = var.event_source_mapping.maximum_batching_window_seconds >= 0 && var.event_source_mapping.maximum_batching_window_seconds <= 300 && floor(var.event_source_mapping.maximum_batching_window_seconds) == var.event_source_mapping.maximum_batching_window_seconds
+    error_message = "event_source_mapping.maximum_batching_window_seconds: use a whole number of seconds from 0 to 300."
+  }
+
+  validation {
+    condition     = var.event_source_mapping.batch_size <= 10 || var.event_source_mapping.maximum_batching_window_seconds >= 1
+    error_message = "event_source_mapping: a batch_size above 10 needs a maximum_batching_window_seconds of at least 1."
+  }
+
+  validation {
+    condition     = var.event_source_mapping.parallelization_factor >= 1 && var.event_source_mapping.parallelization_factor <= 10 && floor(var.event_source_mapping.parallelization_factor) == var.event_source_mapping.parallelization_factor
+    error_message = "event_source_mapping.parallelization_factor: use a whole number from 1 to 10."
+  }
+
+  validation {
+    condition     = var.event_source_mapping.maximum_retry_attempts >= -1 && var.event_source_mapping.maximum_retry_attempts <= 10000 && floor(var.event_source_mapping.maximum_retry_attempts) == var.event_source_mapping.maximum_retry_attempts
+    error_message = "event_source_mapping.maximum_retry_attempts: use a whole number from 0 to 10000, or -1 to retry until the record is too old."
+  }
+
+  validation {
+    condition     = var.event_source_mapping.maximum_record_age_seconds == -1 || (var.event_source_mapping.maximum_record_age_seconds >= 60 && var.event_source_mapping.maximum_record_age_seconds <= 604800 && floor(var.event_source_mapping.maximum_record_age_seconds) == var.event_source_mapping.maximum_record_age_seconds)
+    error_message = "event_source_mapping.maximum_record_age_seconds: use a whole number of seconds from 60 to 604800, or -1 for no limit."
+  }
+
+  validation {
+    condition     = length(var.event_source_mapping.filter_patterns) <= 5
+    error_message = "event_source_mapping.filter_patterns: Lambda takes at most 5 patterns. One pattern may list several values."
+  }
+
+  # The key of an item never changes, everything else may: a filter on an attribute would hide the change by which an
+  # item leaves the filter, and the aggregates would keep counting it.
+  validation {
+    condition = alltrue([
+      for pattern in var.event_source_mapping.filter_patterns :
+      try(keys(jsondecode(pattern)) == ["dynamodb"] && keys(jsondecode(pattern).dynamodb) == ["Keys"], false)
+    ])
+    error_message = "event_source_mapping.filter_patterns: use JSON that looks at keys only, such as {\"dynamodb\":{\"Keys\":{\"pk\":{\"S\":[{\"prefix\":\"order#\"}]}}}}. A filter on anything else would hide changes and make the aggregates wrong; use where for that."
+  }
+}
+
+variable "failure_bucket" {
+  description = <<-EOT
+    The bucket that receives records which could not be applied in time, whole, so that they can be replayed.
+    - `retention_days`: days that it keeps them, 1 to 3650.
+    - `force_destroy`: whether a destroy deletes the bucket with the records that are in it.
+  EOT
+  type = object({
+    retention_days = optional(number, 30)
+    force_destroy  = optional(bool, false)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.failure_bucket.retention_days >= 1 && var.failure_bucket.retention_days <= 3650 && floor(var.failure_bucket.retention_days) == var.failure_bucket.retention_days
+    error_message = "failure_bucket.retention_days: use a whole number of days from 1 to 3650."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "ARN of the customer managed KMS key that encrypts the tables, the failure bucket and the function's environment. Null: keys that AWS owns."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null ? true : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/.+$", var.kms_key_arn))
+    error_message = "kms_key_arn: use the ARN of a key, arn:aws:kms:<region>:<account>:key/<id>. An alias or a bare key id is not enough."
+  }
+}
+
+variable "tags" {
+  description = "Tags of all resources."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

@@ -1,0 +1,270 @@
+locals {
+  api_name = "${var.name}-api"
+
+  # The integration's own ARN lies in the table's partition and region.
+  partition = split(":", var.table.arn)[1]
+  region    = split(":", var.table.arn)[3]
+
+  # The table's keys, hash key first, and the name that each has in the mapping templates.
+  keys = [
+    for role, key in { hash = var.hash_key, range = var.range_key } :
+    { role = role, variable = format("$%s", role), name = key.name, type = key.type } if key != null
+  ]
+
+  # A body is checked before anything else happens. JSON Schema draft 4 wants no empty list of required properties.
+  required = [for name, it in var.attributes : name if it.required || contains([for key in local.keys : key.name if key.type == "N"], name)]
+  json_schema = merge(
+    {
+      "$schema"            = "http://json-schema.org/draft-04/schema#"
+      title                = "Item"
+      type                 = "object"
+      additionalProperties = false
+      properties = {
+        for name, it in var.attributes : name => merge(
+          { type = { S = "string", N = "number", BOOL = "boolean" }[it.type] },
+          # DynamoDB's limits for keys, in bytes. A character has at least one.
+          it.type == "S" && name == var.hash_key.name ? { minLength = 1, maxLength = 2048 } : {},
+          it.type == "S" && name == try(var.range_key.name, null) ? { minLength = 1, maxLength = 1024 } : {},
+        )
+      }
+    },
+    length(local.required) == 0 ? {} : { required = local.required },
+  )
+
+  # Body to PutItem. Works in API Gateway's Velocity and in LocalStack's imitation of it (airspeed), therefore:
+  # - The names that were sent are found by a loop over keySet(): airspeed has no containsKey(), and comparing with ''
+  #   would take an empty string for an absent one. A name that is not declared has no branch, so it reaches nothing.
+  # - A string is written by $input.json, a whole JSON literal, quotes and escapes included. $util.escapeJavaScript
+  #   would need \' repaired afterwards, and LocalStack's makes {} of an empty or blank string.
+  # - A number is cut from the body as it was sent: $input.path and $input.json give a binary floating point number,
+  #   17 digits at best. For that, $skeleton is the body without escapes and without the text of strings, so that a
+  #   name followed by a number can only be a member of the body. What is found counts only if made of nothing but
+  #   digits . e + -, else the number is sent empty and DynamoDB refuses the item.
+  # - The keys are written last, with a value that the server makes where none was sent.
+  # - The keys are left in requestOverride.path, where the template of the response finds them: $input is the answer of
+  #   DynamoDB then. The integration has no path parameters, so nothing else reads them. AWS documents what an override
+  #   does, not that it can be read again; where it could not, the answer has the request's id, which a made key equals.
+  request_template = templatefile("${path.module}/templates/put_item.request.vtl", {
+    table_name = var.table.name
+    keys       = local.keys
+    key_names  = local.keys[*].name
+    attributes = { for name, it in var.attributes : name => it.type }
+  })
+
+  # By status of DynamoDB's answer. Its refusals are all 400, the template of 400 looks at the reason.
+  responses = {
+    created = { selection_pattern = "200", status_code = "201", template = templatefile("${path.module}/templates/put_item.created.vtl", { keys = local.keys }) }
+    refused = { selection_pattern = "400", status_code = "400", template = templatefile("${path.module}/templates/put_item.refused.vtl", {}) }
+    failed  = { selection_pattern = "5\\d{2}", status_code = "502", template = jsonencode({ error = { code = "BAD_GATEWAY", message = "The table gave no good answer, the item may be stored or not. With a key in the body it is safe to send it again." } }) }
+    other   = { selection_pattern = null, status_code = "500", template = jsonencode({ error = { code = "INTERNAL_ERROR", message = "The item was not stored. The fault is on the side of the server." } }) }
+  }
+
+  # Answers that API Gateway gives itself, in the same shape. The text of BAD_REQUEST_BODY names the offending fields.
+  gateway_responses = {
+    BAD_REQUEST_BODY = {
+      status_code = "400"
+      template    = "{\"error\":{\"code\":\"INVALID_BODY\",\"message\":\"The body is not a valid item: $context.error.validationErrorString\"}}"
+    }
+    DEFAULT_4XX = {
+      status_code = null
+      template    = "{\"error\":{\"code\":\"$context.error.responseType\",\"message\":$context.error.messageString}}"
+    }
+    DEFAULT_5XX = {
+      status_code = null
+      template    = "{\"error\":{\"code\":\"$context.error.responseType\",\"message\":\"The request could not be handled. The fault is on the side of the server.\"}}"
+    }
+  }
+}
+
+################################################################################
+# API
+################################################################################
+
+resource "aws_api_gateway_rest_api" "this" {
+  name        = local.api_name
+  description = "Puts items into ${var.table.name}."
+  tags        = var.tags
+
+  endpoint_configuration {
+    types = ["REGIONAL"]
+  }
+}
+
+resource "aws_api_gateway_resource" "items" {
+  rest_api_id = aws_api_gateway_rest_api.this.id
+  parent_id   = aws_api_gateway_rest_api.this.root_resource_id
+  path_part   = "items"
+}
+
+resource "aws_api_gateway_gateway_response" "this" {
+  for_each = local.gateway_responses
+
+  rest_api_id        = aws_api_gateway_rest_api.this.id
+  response_type      = each.key
+  status_code        = each.value.status_code
+  response_templates = { "application/json" = each.value.template }
+}
+
+################################################################################
+# POST /items: a direct integration with DynamoDB, no function in the write path
+################################################################################
+
+resource "aws_api_gateway_model" "item" {
+  rest_api_id  = aws_api_gateway_rest_api.this.id
+  name         = "Item"
+  description  = "Body of POST /items."
+  content_type = "application/json"
+  schema       = jsonencode(local.json_schema)
+}
+
+resource "aws_api_gateway_request_validator" "body" {
+  rest_api_id                 = aws_api_gateway_rest_api.this.id
+  name                        = "body"
+  validate_request_body       = true
+  validate_request_parameters = false
+}
+
+resource "aws_api_gateway_method" "post_item" {
+  rest_api_id          = aws_api_gateway_rest_api.this.id
+  resource_id          = aws_api_gateway_resource.items.id
+  http_method          = "POST"
+  authorization        = var.authorization
+  request_validator_id = aws_api_gateway_request_validator.body.id
+  request_models       = { "application/json" = aws_api_gateway_model.item.name }
+}
+
+# NEVER: a body of another content type, which the model would not check, is refused with 415.
+resource "aws_api_gateway_integration" "post_item" {
+  rest_api_id             = aws_api_gateway_rest_api.this.id
+  resource_id             = aws_api_gateway_resource.items.id
+  http_method             = aws_api_gateway_method.post_item.http_method
+  type                    = "AWS"
+  integration_http_method = "POST"
+  uri                     = "arn:${local.partition}:apigateway:${local.region}:dynamodb:action/PutItem"
+  credentials             = aws_iam_role.this.arn
+  passthrough_behavior    = "NEVER"
+  request_templates       = { "application/json" = local.request_template }
+
+  depends_on = [aws_iam_role_policy.this]
+}
+
+resource "aws_api_gateway_method_response" "post_item" {
+  for_each = toset(concat(values(local.responses)[*].status_code, ["409", "503"]))
+
+  rest_api_id     = aws_api_gateway_rest_api.this.id
+  resource_id     = aws_api_gateway_resource.items.id
+  http_method     = aws_api_gateway_method.post_item.http_method
+  status_code     = each.value
+  response_models = { "application/json" = "Empty" }
+}
+
+resource "aws_api_gateway_integration_response" "post_item" {
+  for_each = local.responses
+
+  rest_api_id        = aws_api_gateway_rest_api.this.id
+  resource_id        = aws_api_gateway_resource.items.id
+  http_method        = aws_api_gateway_method.post_item.http_method
+  status_code        = aws_api_gateway_method_response.post_item[each.value.status_code].status_code
+  selection_pattern  = each.value.selection_pattern
+  response_templates = { "application/json" = each.value.template }
+
+  depends_on = [aws_api_gateway_integration.post_item]
+}
+
+################################################################################
+# Role: puts items into one table
+################################################################################
+
+resource "aws_iam_role" "this" {
+  name        = local.api_name
+  description = "What the API ${local.api_name} may do."
+  tags        = var.tags
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "AssumedByApiGateway"
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "apigateway.amazonaws.com" }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  name = local.api_name
+  role = aws_iam_role.this.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [{
+        Sid      = "PutItems"
+        Effect   = "Allow"
+        Action   = "dynamodb:PutItem"
+        Resource = var.table.arn
+      }],
+      [
+        for statement in [{
+          Sid      = "UseTableKey"
+          Effect   = "Allow"
+          Action   = "kms:Decrypt"
+          Resource = var.kms_key_arn
+        }] : statement if var.kms_key_arn != null
+      ],
+    )
+  })
+}
+
+################################################################################
+# Stage
+################################################################################
+
+resource "aws_api_gateway_deployment" "this" {
+  rest_api_id = aws_api_gateway_rest_api.this.id
+
+  # A deployment is a snapshot. All that a caller can notice is in this hash.
+  triggers = {
+    redeployment = sha1(jsonencode([
+      aws_api_gateway_resource.items.path_part,
+      aws_api_gateway_method.post_item.http_method,
+      aws_api_gateway_method.post_item.authorization,
+      aws_api_gateway_method.post_item.request_models,
+      aws_api_gateway_model.item.schema,
+      aws_api_gateway_request_validator.body.validate_request_body,
+      aws_api_gateway_integration.post_item.uri,
+      aws_api_gateway_integration.post_item.credentials,
+      aws_api_gateway_integration.post_item.passthrough_behavior,
+      aws_api_gateway_integration.post_item.request_templates,
+      local.responses,
+      local.gateway_responses,
+    ]))
+  }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+
+  depends_on = [
+    aws_api_gateway_gateway_response.this,
+    aws_api_gateway_integration_response.post_item,
+  ]
+}
+
+resource "aws_api_gateway_stage" "this" {
+  rest_api_id   = aws_api_gateway_rest_api.this.id
+  deployment_id = aws_api_gateway_deployment.this.id
+  stage_name    = var.stage_name
+  tags          = var.tags
+}
+
+resource "aws_api_gateway_method_settings" "this" {
+  rest_api_id = aws_api_gateway_rest_api.this.id
+  stage_name  = aws_api_gateway_stage.this.stage_name
+  method_path = "*/*"
+
+  settings {
+    throttling_rate_limit  = var.throttling_rate_limit
+    throttling_burst_limit = var.throttling_burst_limit
+  }
+}

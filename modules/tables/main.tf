@@ -1,0 +1,135 @@
+locals {
+  billing_mode = var.provisioned_capacity == null ? "PAY_PER_REQUEST" : "PROVISIONED"
+  source_keys  = [for key in [var.source_table.hash_key, var.source_table.range_key] : key if key != null]
+}
+
+# The items that the team owns. Both images are needed in the stream: the new one to compute what an item adds, the old
+# one to predict what it added before.
+resource "aws_dynamodb_table" "source" {
+  name                        = "${var.name}-source"
+  billing_mode                = local.billing_mode
+  read_capacity               = try(var.provisioned_capacity.source.read_units, null)
+  write_capacity              = try(var.provisioned_capacity.source.write_units, null)
+  hash_key                    = var.source_table.hash_key.name
+  range_key                   = try(var.source_table.range_key.name, null)
+  stream_enabled              = true
+  stream_view_type            = "NEW_AND_OLD_IMAGES"
+  deletion_protection_enabled = var.deletion_protection
+  tags                        = var.tags
+
+  dynamic "attribute" {
+    for_each = local.source_keys
+
+    content {
+      name = attribute.value.name
+      type = attribute.value.type
+    }
+  }
+
+  dynamic "ttl" {
+    for_each = var.source_table.ttl_attribute == null ? [] : [var.source_table.ttl_attribute]
+
+    content {
+      enabled        = true
+      attribute_name = ttl.value
+    }
+  }
+
+  point_in_time_recovery {
+    enabled = var.point_in_time_recovery
+  }
+
+  # Every table is encrypted at rest; enabled = false means by the key that AWS owns.
+  server_side_encryption {
+    enabled     = var.kms_key_arn != null
+    kms_key_arn = var.kms_key_arn
+  }
+}
+
+# One item for each aggregate, group and time bucket: what clients read.
+resource "aws_dynamodb_table" "aggregates" {
+  name                        = "${var.name}-aggregates"
+  billing_mode                = local.billing_mode
+  read_capacity               = try(var.provisioned_capacity.aggregates.read_units, null)
+  write_capacity              = try(var.provisioned_capacity.aggregates.write_units, null)
+  hash_key                    = "pk"
+  range_key                   = "sk"
+  deletion_protection_enabled = var.deletion_protection
+  tags                        = var.tags
+
+  attribute {
+    name = "pk"
+    type = "S"
+  }
+
+  attribute {
+    name = "sk"
+    type = "S"
+  }
+
+  ttl {
+    enabled        = true
+    attribute_name = "expires_at"
+  }
+
+  point_in_time_recovery {
+    enabled = var.point_in_time_recovery
+  }
+
+  server_side_encryption {
+    enabled     = var.kms_key_arn != null
+    kms_key_arn = var.kms_key_arn
+  }
+}
+
+# One entry for each source item: the version last applied and the contributions then applied. Exactness rests on it.
+resource "aws_dynamodb_table" "ledger" {
+  name                        = "${var.name}-ledger"
+  billing_mode                = local.billing_mode
+  read_capacity               = try(var.provisioned_capacity.ledger.read_units, null)
+  write_capacity              = try(var.provisioned_capacity.ledger.write_units, null)
+  hash_key                    = "pk"
+  range_key                   = "sk"
+  deletion_protection_enabled = var.deletion_protection
+  tags                        = var.tags
+
+  attribute {
+    name = "pk"
+    type = "S"
+  }
+
+  attribute {
+    name = "sk"
+    type = "S"
+  }
+
+  attribute {
+    name = "quarantined_at"
+    type = "S"
+  }
+
+  # Sparse: only entries of quarantined items have quarantined_at. It lists them at no cost for the others.
+  global_secondary_index {
+    name               = "quarantined"
+    hash_key           = "pk"
+    range_key          = "quarantined_at"
+    projection_type    = "INCLUDE"
+    non_key_attributes = ["error", "source_key", "version"]
+    read_capacity      = try(var.provisioned_capacity.ledger.read_units, null)
+    write_capacity     = try(var.provisioned_capacity.ledger.write_units, null)
+  }
+
+  ttl {
+    enabled        = true
+    attribute_name = "expires_at"
+  }
+
+  point_in_time_recovery {
+    enabled = var.point_in_time_recovery
+  }
+
+  server_side_encryption {
+    enabled     = var.kms_key_arn != null
+    kms_key_arn = var.kms_key_arn
+  }
+}

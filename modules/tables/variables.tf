@@ -1,0 +1,104 @@
+variable "name" {
+  description = "Prefix of the names of the three tables: <name>-source, <name>-aggregates, <name>-ledger."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9_.-]{1,244}$", var.name))
+    error_message = "name: use 1 to 244 letters, digits, hyphens, underscores and dots, so that <name>-aggregates is a table name that DynamoDB accepts."
+  }
+}
+
+variable "source_table" {
+  description = <<-EOT
+    Keys of the source table, the table whose items are aggregated.
+    - `hash_key`, `range_key`: name and type of the attribute; the type is S (string), N (number) or B (binary).
+    - `ttl_attribute`: name of the attribute with the time, in seconds since 1970, after which DynamoDB deletes an item. Null: items do not expire.
+  EOT
+  type = object({
+    hash_key      = object({ name = string, type = string })
+    range_key     = optional(object({ name = string, type = string }))
+    ttl_attribute = optional(string)
+  })
+  nullable = false
+
+  validation {
+    condition = alltrue([
+      for key in [var.source_table.hash_key, var.source_table.range_key] :
+      key == null ? true : contains(["S", "N", "B"], key.type)
+    ])
+    error_message = "source_table: the type of a key is \"S\" (string), \"N\" (number) or \"B\" (binary)."
+  }
+
+  validation {
+    condition = alltrue([
+      for key in [var.source_table.hash_key, var.source_table.range_key] :
+      key == null ? true : length(key.name) >= 1 && length(key.name) <= 255
+    ])
+    error_message = "source_table: the name of a key has 1 to 255 characters."
+  }
+
+  validation {
+    condition     = try(var.source_table.range_key.name, null) != var.source_table.hash_key.name
+    error_message = "source_table: hash_key and range_key are both named \"${var.source_table.hash_key.name}\". Give them different names, or leave range_key out."
+  }
+
+  validation {
+    condition     = var.source_table.ttl_attribute == null ? true : length(var.source_table.ttl_attribute) >= 1 && length(var.source_table.ttl_attribute) <= 255
+    error_message = "source_table.ttl_attribute: use the name of an attribute, 1 to 255 characters, or leave it out."
+  }
+}
+
+variable "point_in_time_recovery" {
+  description = "Whether the tables can be restored to any second of the last 35 days."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "deletion_protection" {
+  description = "Whether DynamoDB refuses to delete the tables. Set to false and apply before a destroy."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "kms_key_arn" {
+  description = "ARN of the customer managed KMS key that encrypts the tables. Null: the key that AWS owns, free of charge."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null ? true : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/.+$", var.kms_key_arn))
+    error_message = "kms_key_arn: use the ARN of a key, arn:aws:kms:<region>:<account>:key/<id>. An alias or a bare key id is not enough."
+  }
+}
+
+variable "provisioned_capacity" {
+  description = <<-EOT
+    Read and write capacity of each table, in units a second. Null: on-demand, which needs no planning.
+    The ledger's index of quarantined items gets the ledger's capacity too.
+  EOT
+  type = object({
+    source     = object({ read_units = number, write_units = number })
+    aggregates = object({ read_units = number, write_units = number })
+    ledger     = object({ read_units = number, write_units = number })
+  })
+  default = null
+
+  validation {
+    condition = var.provisioned_capacity == null ? true : alltrue(flatten([
+      for table in values(var.provisioned_capacity) : [
+        for units in values(table) : units == null ? false : units >= 1 && floor(units) == units
+      ]
+    ]))
+    error_message = "provisioned_capacity: every table needs whole numbers of read_units and write_units, at least 1 each. Leave provisioned_capacity out for on-demand."
+  }
+}
+
+variable "tags" {
+  description = "Tags of all resources."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

@@ -1,0 +1,121 @@
+################################################################################
+# Tables
+################################################################################
+
+output "source_table_name" {
+  description = "Name of the source table."
+  value       = module.tables.source_table_name
+}
+
+output "source_table_arn" {
+  description = "ARN of the source table."
+  value       = module.tables.source_table_arn
+}
+
+output "source_stream_arn" {
+  description = "ARN of the source table's stream, with both images of every change."
+  value       = module.tables.source_stream_arn
+}
+
+output "aggregate_table_name" {
+  description = "Name of the aggregate table."
+  value       = module.tables.aggregate_table_name
+}
+
+output "aggregate_table_arn" {
+  description = "ARN of the aggregate table."
+  value       = module.tables.aggregate_table_arn
+}
+
+output "ledger_table_name" {
+  description = "Name of the ledger table."
+  value       = module.tables.ledger_table_name
+}
+
+output "ledger_table_arn" {
+  description = "ARN of the ledger table."
+  value       = module.tables.ledger_table_arn
+}
+
+################################################################################
+# Function
+################################################################################
+
+output "function_name" {
+  description = "Name of the function."
+  value       = module.aggregator.function_name
+}
+
+output "function_arn" {
+  description = "ARN of the function."
+  value       = module.aggregator.function_arn
+}
+
+output "aggregator_role_name" {
+  description = "Name of the function's role."
+  value       = module.aggregator.role_name
+}
+
+output "aggregator_role_arn" {
+  description = "ARN of the function's role."
+  value       = module.aggregator.role_arn
+}
+
+output "event_source_mapping_uuid" {
+  description = "Identifier of the event source mapping that reads the stream."
+  value       = module.aggregator.event_source_mapping_uuid
+}
+
+output "failure_bucket_name" {
+  description = "Name of the bucket that receives records which could not be applied in time."
+  value       = module.aggregator.failure_bucket_name
+}
+
+output "failure_bucket_arn" {
+  description = "ARN of the bucket that receives records which could not be applied in time."
+  value       = module.aggregator.failure_bucket_arn
+}
+
+output "log_group_name" {
+  description = "Name of the function's log group."
+  value       = module.aggregator.log_group_name
+}
+
+output "environment_bytes" {
+  description = "Size in bytes of the function's environment, of which Lambda takes at most 4096."
+  value       = module.aggregator.environment_bytes
+}
+
+################################################################################
+# API (null where create_api is false)
+################################################################################
+
+output "api_id" {
+  description = "Identifier of the REST API."
+  value       = one(module.api[*].api_id)
+}
+
+output "api_stage_name" {
+  description = "Name of the stage, the first part of the path."
+  value       = one(module.api[*].stage_name)
+}
+
+output "api_invoke_url" {
+  description = "URL that items are posted to: <this>/items."
+  value       = one(module.api[*].invoke_url)
+}
+
+output "api_execution_arn" {
+  description = "ARN to allow execute-api:Invoke on, so that a principal may post items."
+  value       = one(module.api[*].execution_arn)
+}
+
+output "api_role_name" {
+  description = "Name of the role with which the API puts items."
+  value       = one(module.api[*].role_name)
+}
+
+output "api_role_arn" {
+  description = "ARN of the role with which the API puts items."
+  value       = one(module.api[*].role_arn)
+}

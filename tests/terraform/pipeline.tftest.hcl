@@ -1,0 +1,135 @@
+# The root module: the whole pipeline from one call.
+
+mock_provider "aws" {
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/sales" }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/sales-aggregator" }
+  }
+
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:sales-aggregator" }
+  }
+
+  mock_resource "aws_s3_bucket" {
+    defaults = { arn = "arn:aws:s3:::sales-failures-123456789012-eu-west-1" }
+  }
+
+  mock_resource "aws_api_gateway_stage" {
+    defaults = {
+      execution_arn = "arn:aws:execute-api:eu-west-1:123456789012:abc123/v1"
+      invoke_url    = "https://abc123.execute-api.eu-west-1.amazonaws.com/v1"
+    }
+  }
+}
+
+override_resource {
+  target = module.tables.aws_dynamodb_table.source
+  values = {
+    arn        = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source"
+    stream_arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source/stream/2025-01-01T00:00:00.000"
+  }
+}
+
+override_resource {
+  target = module.tables.aws_dynamodb_table.aggregates
+  values = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-aggregates" }
+}
+
+override_resource {
+  target = module.tables.aws_dynamodb_table.ledger
+  values = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-ledger" }
+}
+
+variables {
+  name         = "sales"
+  source_table = { hash_key = { name = "order", type = "S" }, range_key = { name = "line", type = "N" } }
+  aggregates   = { total = { measures = { lines = { function = "count" } } } }
+}
+
+run "name_keys_and_aggregates_are_enough" {
+  command = apply
+
+  assert {
+    condition     = output.source_table_name == "sales-source" && output.aggregate_table_name == "sales-aggregates" && output.ledger_table_name == "sales-ledger" && output.function_name == "sales-aggregator" && output.log_group_name == "/aws/lambda/sales-aggregator" && output.failure_bucket_name == "sales-failures-123456789012-eu-west-1" && output.aggregator_role_name == "sales-aggregator"
+    error_message = "All names begin with the given one."
+  }
+
+  assert {
+    condition     = output.source_stream_arn == "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source/stream/2025-01-01T00:00:00.000"
+    error_message = "The stream of the source table can be read by others too."
+  }
+
+  assert {
+    condition     = output.api_id == null && output.api_stage_name == null && output.api_invoke_url == null && output.api_execution_arn == null && output.api_role_arn == null
+    error_message = "There is no API unless asked for."
+  }
+
+  assert {
+    condition     = length(output.event_source_mapping_uuid) > 0
+    error_message = "The mapping can be named."
+  }
+}
+
+run "nothing_of_a_definition_is_lost_on_the_way_to_the_function" {
+  command = plan
+
+  variables {
+    aggregates = {
+      sales = {
+        group_by    = ["stock_code"]
+        where       = "quantity > 0"
+        time_bucket = { attribute = "invoice_date", unit = "day", timezone = "Europe/London", retention_days = 400 }
+        measures    = { revenue = { function = "sum", value = "quantity * unit_price", scale = 2 } }
+      }
+    }
+  }
+
+  assert {
+    condition = output.environment_bytes == length(jsonencode({
+      AGGREGATES      = base64gzip(jsonencode(var.aggregates))
+      AGGREGATE_TABLE = "sales-aggregates"
+      LEDGER_TABLE    = "sales-ledger"
+    }))
+    error_message = "The environment has ${output.environment_bytes} bytes."
+  }
+}
+
+run "with_create_api_items_can_be_posted" {
+  command = apply
+
+  variables {
+    create_api = true
+    api = {
+      attributes = { order = { type = "S" }, line = { type = "N" }, price = { type = "N", required = true } }
+      stage_name = "v1"
+    }
+  }
+
+  assert {
+    condition     = length(output.api_id) > 0 && output.api_stage_name == "v1" && output.api_invoke_url == "https://abc123.execute-api.eu-west-1.amazonaws.com/v1" && output.api_execution_arn == "arn:aws:execute-api:eu-west-1:123456789012:abc123/v1/POST/items" && output.api_role_name == "sales-api"
+    error_message = "The API can be found and allowed."
+  }
+}
+
+run "a_name_that_makes_a_bucket_name_too_long_is_refused" {
+  command = plan
+
+  variables {
+    name = "a-name-of-more-than-26-chars"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "a_name_that_no_bucket_may_have_is_refused" {
+  command = plan
+
+  variables {
+    name = "Sales_2025"
+  }
+
+  expect_failures = [var.name]
+}

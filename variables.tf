@@ -1,0 +1,225 @@
+# Limits of values are checked where they are used, in modules/, so that they hold for those who use a module alone and
+# stand only once. A refused value is reported with its name and the line in main.tf that hands it on. Here are checked
+# only values that concern several modules.
+
+variable "name" {
+  description = "Prefix of all names: tables <name>-source, <name>-aggregates and <name>-ledger, function and role <name>-aggregator, API and role <name>-api, bucket <name>-failures-<account>-<region>."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) <= 26
+    error_message = "name: use 1 to 26 lower case letters, digits and single hyphens, a letter first and no hyphen last. The name of a bucket allows no more: 63 characters with account and region."
+  }
+}
+
+################################################################################
+# Tables
+################################################################################
+
+variable "source_table" {
+  description = <<-EOT
+    Keys of the source table, the table whose items are aggregated.
+    - `hash_key`, `range_key`: name and type of the attribute; the type is S (string), N (number) or B (binary).
+    - `ttl_attribute`: name of the attribute with the time, in seconds since 1970, after which DynamoDB deletes an item. Null: items do not expire.
+  EOT
+  type = object({
+    hash_key      = object({ name = string, type = string })
+    range_key     = optional(object({ name = string, type = string }))
+    ttl_attribute = optional(string)
+  })
+  nullable = false
+}
+
+variable "point_in_time_recovery" {
+  description = "Whether the tables can be restored to any second of the last 35 days."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "deletion_protection" {
+  description = "Whether DynamoDB refuses to delete the tables, and S3 the failure bucket while records are in it. Set to false and apply before a destroy."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "kms_key_arn" {
+  description = "ARN of the customer managed KMS key that encrypts the tables, the failure bucket and the function's environment. Null: keys that AWS owns, free of charge."
+  type        = string
+  default     = null
+}
+
+variable "provisioned_capacity" {
+  description = <<-EOT
+    Read and write capacity of each table, in units a second. Null: on-demand, which needs no planning.
+    The ledger's index of quarantined items gets the ledger's capacity too.
+  EOT
+  type = object({
+    source     = object({ read_units = number, write_units = number })
+    aggregates = object({ read_units = number, write_units = number })
+    ledger     = object({ read_units = number, write_units = number })
+  })
+  default = null
+}
+
+################################################################################
+# Aggregates and the function that keeps them
+################################################################################
+
+variable "aggregates" {
+  description = <<-EOT
+    The aggregates by name. An aggregate keeps one row for each group and time bucket.
+    - `group_by`: attributes of the source items; at most 10. [] is one row over all items.
+    - `where`: expression that says which items count. Left out: all.
+    - `time_bucket`: `attribute` with the time of an item, `unit` (minute, hour, day, week, month, quarter, year), `timezone` (IANA name), `retention_days` (1 to 36500 days after which a row expires; left out: never).
+    - `measures`: numbers kept in a row by name, 1 to 50. `function` is count, sum or avg; `value` is the expression that sum and avg are made of; `scale` is the number of decimal places kept, 0 to 28 (left out: 12).
+  EOT
+  type = map(object({
+    group_by = optional(list(string), [])
+    where    = optional(string)
+    time_bucket = optional(object({
+      attribute      = string
+      unit           = string
+      timezone       = optional(string, "UTC")
+      retention_days = optional(number)
+    }))
+    measures = map(object({
+      function = string
+      value    = optional(string)
+      scale    = optional(number)
+    }))
+  }))
+  nullable = false
+}
+
+variable "package_path" {
+  description = "Path of the function's zip file. Null: dist/aggregator.zip of this repository, which is built and committed."
+  type        = string
+  default     = null
+}
+
+variable "memory_size" {
+  description = "Memory of the function in MB, 128 to 10240. Its share of CPU grows with it: 1769 MB is one whole CPU."
+  type        = number
+  default     = 512
+  nullable    = false
+}
+
+variable "timeout" {
+  description = "Time for one invocation in seconds, 30 to 900. The function stops starting work before it ends and reports what is left."
+  type        = number
+  default     = 120
+  nullable    = false
+}
+
+variable "architecture" {
+  description = "Processor of the function: arm64 or x86_64. The package runs on both."
+  type        = string
+  default     = "arm64"
+  nullable    = false
+}
+
+variable "reserved_concurrency" {
+  description = "Invocations at a time that are set aside for the function, and its limit. Null: it takes from what the account has. It needs shards times parallelization_factor."
+  type        = number
+  default     = null
+}
+
+variable "log_retention_days" {
+  description = "Days that CloudWatch keeps the function's log. 0: for ever."
+  type        = number
+  default     = 30
+  nullable    = false
+}
+
+variable "log_level" {
+  description = "Least severe messages of the function that are logged: DEBUG, INFO, WARN or ERROR. Only DEBUG shows data of items."
+  type        = string
+  default     = "INFO"
+  nullable    = false
+}
+
+variable "event_source_mapping" {
+  description = <<-EOT
+    How Lambda reads the stream. The function always reports failed items one by one: exactness rests on it.
+    - `enabled`: false pauses the aggregation. The stream keeps changes for 24 hours.
+    - `starting_position`: TRIM_HORIZON also reads the changes of the last 24 hours, LATEST only those to come.
+    - `batch_size`: records in one invocation at most, 1 to 10000.
+    - `maximum_batching_window_seconds`: how long to wait for a full batch, 0 to 300 seconds.
+    - `parallelization_factor`: invocations at a time for each shard, 1 to 10.
+    - `maximum_retry_attempts`: 0 to 10000, or -1 to retry until the record is too old.
+    - `maximum_record_age_seconds`: older records go to the failure bucket; 60 to 604800 seconds, or -1 for no limit.
+      The default, 22 hours, is before the stream drops them, so that they arrive there whole.
+    - `bisect_batch_on_error`: whether a batch whose invocation fails is cut in half and tried again.
+    - `filter_patterns`: at most 5 patterns on the keys of items, such as {"dynamodb":{"Keys":{"pk":{"S":[{"prefix":"order#"}]}}}}.
+  EOT
+  type = object({
+    enabled                         = optional(bool, true)
+    starting_position               = optional(string, "TRIM_HORIZON")
+    batch_size                      = optional(number, 1000)
+    maximum_batching_window_seconds = optional(number, 1)
+    parallelization_factor          = optional(number, 1)
+    maximum_retry_attempts          = optional(number, -1)
+    maximum_record_age_seconds      = optional(number, 79200)
+    bisect_batch_on_error           = optional(bool, true)
+    filter_patterns                 = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "failure_bucket" {
+  description = <<-EOT
+    The bucket that receives records which could not be applied in time, whole, so that they can be replayed.
+    - `retention_days`: days that it keeps them, 1 to 3650.
+    - `force_destroy`: whether a destroy deletes the bucket with the records that are in it. Left out: only without deletion_protection.
+  EOT
+  type = object({
+    retention_days = optional(number, 30)
+    force_destroy  = optional(bool)
+  })
+  default  = {}
+  nullable = false
+}
+
+################################################################################
+# API
+################################################################################
+
+variable "create_api" {
+  description = "Whether there is a REST API that puts items into the source table."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "api" {
+  description = <<-EOT
+    The REST API, where create_api is true.
+    - `attributes`: the attributes that a body may have, by name, the keys among them. `type` is S (string), N (number) or BOOL (true or false); a body without a `required` one is refused. A key of type S that is not sent is made by the server; a key of type N always has to be sent.
+    - `authorization`: AWS_IAM demands a request signed by a principal with execute-api:Invoke; NONE lets everybody in.
+    - `stage_name`: the first part of the path.
+    - `throttling_rate_limit`: requests a second on average, `throttling_burst_limit`: requests at once; more are answered with 429.
+  EOT
+  type = object({
+    attributes = optional(map(object({
+      type     = string
+      required = optional(bool, false)
+    })), {})
+    authorization          = optional(string, "AWS_IAM")
+    stage_name             = optional(string, "v1")
+    throttling_rate_limit  = optional(number, 1000)
+    throttling_burst_limit = optional(number, 500)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "tags" {
+  description = "Tags of all resources."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
