@@ -1,0 +1,111 @@
+"""A deployed pipeline as the tests see it: write items, wait for rows, look into the ledger, invoke by hand."""
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.api_client import ApiClient
+from tests.support.tables import entries, rows, scan
+
+#: Seconds until a change has to be in the rows. Delivery takes about two on LocalStack, more on a loaded machine.
+PATIENCE = 60
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One applied stack: ``client`` makes boto3 clients, ``outputs`` are those of its configuration."""
+
+    client: Callable[[str], Any]
+    outputs: dict[str, Any]
+    api: ApiClient | None = None
+
+    def put(self, **attributes: Any) -> None:
+        """Put a source item by the SDK; the attributes are in DynamoDB JSON."""
+        self.client("dynamodb").put_item(TableName=self.outputs["source_table_name"], Item=attributes)
+
+    def delete(self, **key: Any) -> None:
+        """Delete a source item by the SDK."""
+        self.client("dynamodb").delete_item(TableName=self.outputs["source_table_name"], Key=key)
+
+    def rows(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """All rows by key."""
+        return rows(self.client("dynamodb"), self.outputs["aggregate_table_name"])
+
+    def row(self, pk: str, sk: str = "all") -> dict[str, Any] | None:
+        """One row, or None."""
+        return self.rows().get((pk, sk))
+
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """All ledger entries by partition key."""
+        return entries(self.client("dynamodb"), self.outputs["ledger_table_name"])
+
+    def quarantined(self) -> dict[str, str]:
+        """Why items are quarantined, by the partition key of their ledger entry, from the index that lists them."""
+        found = scan(self.client("dynamodb"), self.outputs["ledger_table_name"], IndexName="quarantined")
+        return {entry["pk"]["S"]: entry["error"]["S"] for entry in found}
+
+    def snapshot(self) -> list[list[dict[str, Any]]]:
+        """Everything that the function writes, to see whether it was left as it is."""
+        tables = (self.outputs["aggregate_table_name"], self.outputs["ledger_table_name"])
+        return [
+            sorted(scan(self.client("dynamodb"), table), key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+            for table in tables
+        ]
+
+    def captured_event(self) -> dict[str, Any]:
+        """Everything that the stream holds, as one event of the function."""
+        streams = self.client("dynamodbstreams")
+        arn = self.outputs["source_stream_arn"]
+        records = []
+        for shard in streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
+            iterator = streams.get_shard_iterator(
+                StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+            )["ShardIterator"]
+            while iterator:
+                page = streams.get_records(ShardIterator=iterator)
+                records += page["Records"]
+                iterator = page.get("NextShardIterator") if page["Records"] else None
+        return {"Records": [_as_lambda_delivers(record, arn) for record in records]}
+
+    def invoke(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Invoke the function by hand; ``payload`` is its answer and ``error`` says whether it is an error."""
+        answer = self.client("lambda").invoke(
+            FunctionName=self.outputs["function_name"], Payload=json.dumps(event).encode()
+        )
+        return {"payload": json.load(answer["Payload"]), "error": answer.get("FunctionError")}
+
+
+def _as_lambda_delivers(record: dict[str, Any], stream_arn: str) -> dict[str, Any]:
+    change = record["dynamodb"]
+    created = change["ApproximateCreationDateTime"].timestamp()
+    return {**record, "eventSourceARN": stream_arn, "dynamodb": {**change, "ApproximateCreationDateTime": created}}
+
+
+def eventually(reached: Callable[[], bool], what: Callable[[], object] = lambda: "") -> None:
+    """Wait until a condition holds, or fail with what is there instead."""
+    end = time.monotonic() + PATIENCE
+    while not reached():
+        assert time.monotonic() < end, what()
+        time.sleep(0.2)
+
+
+def order_line(invoice_no: str, line_no: int = 1, **attributes: Any) -> dict[str, Any]:
+    """A source item of examples/complete in DynamoDB JSON; given attributes replace the usual ones, None leaves out."""
+    item: dict[str, Any] = {
+        "invoice_no": {"S": invoice_no},
+        "line_no": {"N": str(line_no)},
+        "stock_code": {"S": "T1"},
+        "quantity": {"N": "2"},
+        "invoice_date": {"S": "2010-12-01 08:26:00"},
+        "unit_price": {"N": "1.25"},
+        "country": {"S": "Testland"},
+        **attributes,
+    }
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def keys(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The primary keys of source items of examples/complete."""
+    return [{name: item[name] for name in ("invoice_no", "line_no")} for item in items]

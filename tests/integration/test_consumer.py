@@ -1,0 +1,98 @@
+"""The module called by a git source from another folder, beside another stack, until nothing is left of it."""
+
+import base64
+import gzip
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from scripts.stack import Stack
+from tests.integration.pipeline import Pipeline, eventually
+
+pytestmark = pytest.mark.localstack
+
+
+def test_a_module_call_from_a_git_source_works_beside_another_stack(
+    git_stack: Stack, pipeline: Pipeline, client: Callable[[str], Any]
+):
+    before = pipeline.rows()
+    sales = Pipeline(client, git_stack.outputs())
+    for number in range(3):
+        sales.put(
+            order_id={"S": str(number)},
+            product={"S": "tea"},
+            quantity={"N": "2"},
+            unit_price={"N": "1.25"},
+            ordered_at={"S": "2026-07-01T23:30:00Z"},
+        )
+    row = ("sales_by_product_day#tea", "day#2026-07-02")
+    eventually(lambda: (sales.row(*row) or {}).get("orders") == "3", sales.rows)
+    assert (sales.row(*row)["revenue"], sales.row(*row)["price_sum"]) == ("7.5", "3.75")
+    assert pipeline.rows() == before
+    assert git_stack.plan() == ""
+
+
+def test_a_definition_that_only_the_function_can_refuse_is_refused_at_start_with_its_place(
+    git_stack: Stack, client: Callable[[str], Any]
+):
+    sales = Pipeline(client, git_stack.outputs())
+    configuration = client("lambda").get_function_configuration(FunctionName=sales.outputs["function_name"])
+    environment = configuration["Environment"]["Variables"]
+    wrong = {
+        **environment,
+        "AGGREGATES": _encoded(
+            {
+                "signups": {
+                    "time_bucket": {"attribute": "at", "unit": "day", "timezone": "Europe/Atlantis"},
+                    "measures": {"n": {"function": "sum", "value": "open('f')"}},
+                }
+            }
+        ),
+    }
+    _configure(client, sales, wrong)
+    answer = sales.invoke({"Records": []})
+    assert answer["error"]
+    assert answer["payload"]["errorType"] == "ConfigurationError"
+    assert (
+        "aggregates.signups.time_bucket.timezone: 'Europe/Atlantis' is not an IANA time zone"
+        in answer["payload"]["errorMessage"]
+    )
+    assert (
+        "aggregates.signups.measures.n.value: \"open('f')\": column 1: there is no function open()"
+        in answer["payload"]["errorMessage"]
+    )
+    _configure(client, sales, environment)
+    assert sales.invoke({"Records": []}) == {"payload": {"batchItemFailures": []}, "error": None}
+
+
+def test_destroy_leaves_nothing(git_stack: Stack, client: Callable[[str], Any]):
+    """The last test of this file: the stack is gone afterwards."""
+    name = git_stack.outputs()["source_table_name"].removesuffix("-source")
+    assert any(name in found for found in _everything(client))
+    git_stack.destroy()
+    assert git_stack.resources() == []
+    eventually(lambda: not [found for found in _everything(client) if name in found], lambda: _everything(client))
+
+
+def _everything(client: Callable[[str], Any]) -> list[str]:
+    """The names of all resources of the kinds that the module makes."""
+    names = client("dynamodb").list_tables()["TableNames"]
+    names += [one["FunctionName"] for one in client("lambda").list_functions()["Functions"]]
+    names += [one["FunctionArn"] for one in client("lambda").list_event_source_mappings()["EventSourceMappings"]]
+    names += [one["Name"] for one in client("s3").list_buckets()["Buckets"]]
+    names += [one["RoleName"] for one in client("iam").list_roles()["Roles"]]
+    names += [one["logGroupName"] for one in client("logs").describe_log_groups()["logGroups"]]
+    names += [one["name"] for one in client("apigateway").get_rest_apis()["items"]]
+    return names
+
+
+def _encoded(aggregates: dict[str, Any]) -> str:
+    return base64.b64encode(gzip.compress(json.dumps(aggregates).encode())).decode()
+
+
+def _configure(client: Callable[[str], Any], pipeline: Pipeline, environment: dict[str, str]) -> None:
+    name = pipeline.outputs["function_name"]
+    client("lambda").update_function_configuration(FunctionName=name, Environment={"Variables": environment})
+    client("lambda").get_waiter("function_updated_v2").wait(FunctionName=name)
