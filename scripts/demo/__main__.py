@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -43,7 +44,7 @@ CORRECTIONS = 20
 PATIENCE = 180
 TOTAL = ("sales_total", "all")
 
-console = Console()
+console = Console(highlight=False)
 
 
 class DemoError(Exception):
@@ -75,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
             if options.keep:
                 tell_how_to_look_further(stack.outputs())
     except (DemoError, RunnerError, StackError, TerraformError) as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False)
+        console.print(f"error: {error}", style="red", markup=False)
         return 1
     except KeyboardInterrupt:
         console.print("interrupted")
@@ -246,7 +247,8 @@ def compare(rows: Rows, expected: Rows, what: str) -> None:
 
 def render(rows: Rows) -> Table:
     """The aggregates as a table: the total, the largest countries, the best products of the day."""
-    table = Table(title="Aggregates", title_justify="left")
+    # Narrow enough for a terminal of 80 columns.
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("partition key", no_wrap=True)
     table.add_column("sort key", no_wrap=True)
     for name in ("lines", "quantity", "revenue"):
@@ -271,10 +273,11 @@ def tell_how_to_look_further(outputs: dict[str, Any]) -> None:
         'eval "$(python3 scripts/localstack env)"',
         f"aws dynamodb get-item --table-name {table} "
         """--key '{"pk": {"S": "sales_by_country#France"}, "sk": {"S": "all"}}'""",
-        f"aws logs tail {outputs['log_group_name']}",
+        f"aws logs filter-log-events --log-group-name {outputs['log_group_name']} "
+        "--query 'events[].message' --output text",
         "make demo-down   # takes it down",
     ):
-        console.print(f"  {command}", soft_wrap=True, markup=False, highlight=False)
+        console.print(f"  {command}", soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":
