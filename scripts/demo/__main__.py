@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,7 @@ def _running(
             shutil.rmtree(state_folder)
             if not was_running:
                 backend.stop()
+        console.print("To look around in it: [bold]make demo KEEP=1[/bold]")
 
 
 def take_down(backend: server.Backend, stack: Stack, state_folder: Path) -> None:
@@ -178,7 +179,9 @@ def load(api: ApiClient, lines: list[OrderLine], read: Callable[[], Rows]) -> fl
     with (
         Live(progress, console=console, transient=True, refresh_per_second=4) as live,
         ThreadPoolExecutor(CONNECTIONS) as threads,
+        ExitStack() as on_interrupt,
     ):
+        on_interrupt.callback(threads.shutdown, cancel_futures=True)
         for done in as_completed([threads.submit(post, api, line) for line in lines]):
             done.result()
             progress.advance(posted)
@@ -266,8 +269,8 @@ def render(rows: Rows) -> Table:
 
 
 def tell_how_to_look_further(outputs: dict[str, Any]) -> None:
-    """Commands to go on with."""
-    console.print("It is still running. To look further:", style="bold")
+    """Commands to go on with, for the AWS CLI."""
+    console.print("It is still running. To look further, with the AWS CLI:", style="bold")
     table = outputs["aggregate_table_name"]
     for command in (
         'eval "$(python3 scripts/localstack env)"',
