@@ -17,7 +17,7 @@ setup: ## Check prerequisites and install the Python tools into .venv
 
 .PHONY: demo
 demo: setup ## Real order lines through the whole pipeline on LocalStack (KEEP=1 leaves it running)
-	@$(PYTHON) -m scripts.demo $(if $(KEEP),--keep) $(if $(LINES),--lines $(LINES))
+	@$(PYTHON) -m scripts.demo $(if $(filter 1 yes true,$(KEEP)),--keep) $(if $(LINES),--lines $(LINES))
 
 .PHONY: demo-down
 demo-down: setup ## Take down what `make demo KEEP=1` left running

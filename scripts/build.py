@@ -36,6 +36,14 @@ def build(sources: Path = SOURCES) -> bytes:
     return buffer.getvalue()
 
 
+def write(package: bytes) -> None:
+    """Put the package into dist/, in one step: an interrupt leaves no half of it in git's working tree."""
+    PACKAGE.parent.mkdir(exist_ok=True)
+    unfinished = PACKAGE.with_suffix(".new")
+    unfinished.write_bytes(package)
+    unfinished.replace(PACKAGE)
+
+
 def main() -> int:
     """Build or check; returns the exit status."""
     parser = argparse.ArgumentParser(description="Build dist/aggregator.zip from lambda_src/.")
@@ -48,8 +56,7 @@ def main() -> int:
             return 1
         print(f"{name} is what lambda_src/ gives")
         return 0
-    PACKAGE.parent.mkdir(exist_ok=True)
-    PACKAGE.write_bytes(package)
+    write(package)
     print(f"built {name}, {len(package) / 1024:.0f} KiB")
     return 0
 

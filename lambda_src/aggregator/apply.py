@@ -13,7 +13,7 @@ from typing import Protocol
 
 from .contributions import NO_CONTRIBUTIONS, RowKey
 from .records import Change
-from .store import Outcome, Store
+from .store import ABSENT, READ_ROWS, Outcome, RowState, Store
 from .transactions import Transaction, pack, waves
 
 #: Backoff after throttling and conflicts, in seconds: full jitter under an exponentially growing bound
@@ -80,18 +80,20 @@ class _Loop:
         self._store = store
         self._clock = clock
         self._run = run
-        self._row_items: dict[RowKey, int] = {}
+        self._rows: dict[RowKey, RowState] = {}
         self.finished: set[str] = set()
         self.result = Result()
 
     def round(self, pending: Sequence[Change]) -> bool:
         """Try every pending change once; returns whether a pause is due before the next try."""
         contended = False
-        transactions, self.result.expired_rows = pack(pending, self._clock.now())
-        for wave in waves(transactions):
+        expires_at = {row: state.expires_at for row, state in self._rows.items() if state != ABSENT}
+        for change in pending:
+            change.agree_on_expiry(expires_at)
+        for wave in waves(pack(pending, self._clock.now())):
             if self._clock.remaining() <= 0:
                 break
-            self._guess_row_items(wave)
+            self._guess_rows(wave)
             outcomes = self._run(self._write, wave)
             for transaction, outcome in zip(wave, outcomes, strict=True):
                 contended |= bool(outcome.retry)
@@ -101,28 +103,39 @@ class _Loop:
     def _write(self, transaction: Transaction) -> Outcome:
         if self._clock.remaining() <= 0:
             return Outcome()
-        return self._store.write(transaction, self._row_items, self._clock.now())
+        return self._store.write(transaction, self._rows, self._clock.now())
 
-    def _guess_row_items(self, wave: Sequence[Transaction]) -> None:
-        """Read the counts of rows that lose items: a refused transaction costs far more than half a read unit a row."""
+    def _guess_rows(self, wave: Sequence[Transaction]) -> None:
+        """Read rows that lose items: a refused transaction costs far more than half a read unit a row."""
         losing = {key for transaction in wave for key, delta in transaction.rows.items() if delta.items < 0}
-        unknown = losing - self._row_items.keys()
-        if unknown:
-            self._row_items.update(self._store.read_row_items(sorted(unknown)))
+        unknown = sorted(losing - self._rows.keys())
+        for start in range(0, len(unknown), READ_ROWS):
+            states = self._store.read_rows(unknown[start : start + READ_ROWS]) if self._clock.remaining() > 0 else None
+            if states is None:
+                # Guessing is a help, not a need: the time is better spent on writing.
+                return
+            self._rows.update(states)
 
     def _learn(self, transaction: Transaction, outcome: Outcome) -> None:
         if outcome.applied:
             self._applied(transaction)
             return
         self.result.retries += bool(outcome.retry)
-        self.result.refused += bool(outcome.entries or outcome.row_items or outcome.invalid)
-        self._row_items.update(outcome.row_items)
+        self.result.refused += bool(outcome.entries or outcome.rows or outcome.invalid)
+        invalid = outcome.invalid
+        for row, state in outcome.rows.items():
+            delta = transaction.rows[row]
+            agreed = not delta.joined or delta.expires_at == state.expires_at
+            if agreed and state == self._rows.get(row):
+                # It was written as this state demands, and refused: without this the two would go on for ever.
+                invalid = f"the row {row.pk} {row.sk} was edited by hand; repair its items and expires_at"
+            self._rows[row] = state
         for change in transaction.changes:
             if change.entry_key in outcome.entries:
                 self._correct(change, outcome)
-            elif outcome.invalid and len(transaction.changes) == 1:
-                change.quarantine(f"the rows cannot take this item's numbers: {outcome.invalid}")
-            elif outcome.invalid:
+            elif invalid and len(transaction.changes) == 1:
+                change.quarantine(f"the rows cannot take this item's numbers: {invalid}")
+            elif invalid:
                 change.alone = True
 
     def _applied(self, transaction: Transaction) -> None:
@@ -131,9 +144,13 @@ class _Loop:
         self.result.quarantined += sum(change.error is not None for change in transaction.changes)
         self.result.transactions += bool(transaction.rows)
         self.result.rows_written += len(transaction.rows)
-        for key, delta in transaction.rows.items():
-            if key in self._row_items:
-                self._row_items[key] += delta.items
+        self.result.expired_rows += transaction.expired_rows
+        for row, delta in transaction.rows.items():
+            if row in self._rows:
+                before = self._rows[row]
+                items = before.items + delta.items
+                expires_at = delta.expires_at if delta.joined else before.expires_at
+                self._rows[row] = RowState(items, expires_at) if items > 0 else ABSENT
 
     def _correct(self, change: Change, outcome: Outcome) -> None:
         entry = outcome.entries[change.entry_key]

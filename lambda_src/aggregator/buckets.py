@@ -15,6 +15,7 @@ from io import BytesIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .items import AttributePath, Item, UnusableItem, type_name
+from .numerics import ARITHMETIC
 
 #: Epoch numbers of this size and above are milliseconds: as seconds they would lie after the year 5138.
 _FIRST_MILLISECONDS = 100_000_000_000
@@ -46,7 +47,9 @@ def _months_later(start: datetime, months: int) -> datetime:
 
 def _utc_label(moment: datetime) -> str:
     # isoformat, not strftime, wherever a year is written: strftime leaves early years short of four digits.
-    return moment.astimezone(UTC).isoformat()[:16] + "Z"
+    # Seconds stand only where the offset has some: local mean time, before there were zones.
+    text = moment.astimezone(UTC).isoformat()
+    return (text[:16] if text[17:19] == "00" else text[:19]) + "Z"
 
 
 def _iso_week(label: str) -> date:
@@ -174,7 +177,7 @@ class TimeBucket:
         if kind == "N":
             seconds = Decimal(raw)
             if seconds.copy_abs() >= _FIRST_MILLISECONDS:
-                seconds = seconds.scaleb(-3)
+                seconds = ARITHMETIC.scaleb(seconds, -3)
             # No bucket is finer than a minute, so the fraction of a second goes, downwards, before float can round it.
             return datetime.fromtimestamp(math.floor(seconds), UTC)
         if kind == "S":

@@ -6,7 +6,6 @@ at once, each with its place.
 """
 
 import base64
-import binascii
 import hashlib
 import json
 import re
@@ -82,7 +81,7 @@ def decode(encoded: str) -> str:
     """
     try:
         return zlib.decompress(base64.b64decode(encoded, validate=True), wbits=31).decode()
-    except (binascii.Error, zlib.error, UnicodeDecodeError):
+    except (ValueError, zlib.error):
         raise DefinitionError(
             ["AGGREGATES is not what base64gzip(jsonencode(aggregates)) gives; set it through modules/aggregator"]
         ) from None
@@ -195,7 +194,7 @@ class _Reader:
             return None
         path = self._path(f"{place}.attribute", fields.get("attribute"))
         unit = fields.get("unit")
-        if unit not in UNITS:
+        if not isinstance(unit, str) or unit not in UNITS:
             self._problem(f"{place}.unit", f"{unit!r} is not a unit; the units are {', '.join(UNITS)}")
         zone_name = fields.get("timezone")
         zone = None

@@ -89,9 +89,14 @@ def _compile(text: str, wanted: Kind) -> Expression:
         # Anything else means that the text closes the parenthesis it stands in, as "a) + (b" does, or is a list.
         case ast.Call(func=ast.Name(), args=[tree], keywords=[]):
             pass
+        case ast.Call(func=ast.Name(), args=[], keywords=[_]):
+            raise ExpressionError("= is not a comparison; write ==")
         case _:
             raise ExpressionError("is not one expression; check its parentheses and commas")
-    compiled = _Compiler(text).compile(tree)
+    try:
+        compiled = _Compiler(text).compile(tree)
+    except RecursionError:
+        raise ExpressionError("is nested too deeply; simplify it") from None
     _require(compiled, wanted, tree, "the whole expression")
     return Expression(text, wanted, _checked(compiled, wanted, "the whole expression"))
 
@@ -352,12 +357,16 @@ class _Compiler:
         left = self.compile(left_node, depth + 1)
         if isinstance(right_node, ast.Tuple | ast.List):
             members = [self.compile(element, depth + 1) for element in right_node.elts]
-            if any(not isinstance(element, ast.Constant | ast.UnaryOp) for element in right_node.elts) or not members:
+            signed = (node.operand if isinstance(node, ast.UnaryOp) else node for node in right_node.elts)
+            if not members or not all(isinstance(node, ast.Constant) for node in signed):
                 raise _refuse(right_node, 'to the right of in stand constants: country in ("France", "Spain")')
             kinds = {member.kind for member in members} | ({left.kind} - {"any"})
             if len(kinds) > 1:
                 raise _refuse(right_node, "the values to the right of in have to be of one type, that of the left side")
-            constants = frozenset(member.evaluate({}) for member in members)
+            try:
+                constants = frozenset(member.evaluate({}) for member in members)
+            except DecimalException:
+                raise _refuse(right_node, "a number to the right of in is out of range") from None
             checked = _checked(left, members[0].kind, "what stands to the left of in")
             return lambda item: checked(item) in constants
         if isinstance(right_node, ast.Constant):

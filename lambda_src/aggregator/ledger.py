@@ -20,10 +20,17 @@ TOMBSTONE_SECONDS = 7 * 86_400
 #: DynamoDB's limit for a partition key, in bytes of UTF-8.
 _MAX_PARTITION_KEY_BYTES = 2_048
 
+#: An item of DynamoDB has at most 400 KB; the rest of an entry (keys, version, source key) takes a few.
+MAX_CONTRIBUTIONS_BYTES = 300_000
+
 #: Write an entry where there was none, or one without contributions of an older version.
 CONDITION_NONE = "attribute_not_exists(pk) OR (version < :version AND contributions = :expected)"
 #: Write an entry where the contributions were as expected, and the version older.
 CONDITION_SAME = "version < :version AND contributions = :expected"
+
+
+class DamagedEntry(RuntimeError):
+    """A ledger entry is not as it was written, so that nobody can tell what the item contributed."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +42,14 @@ class Entry:
 
     @classmethod
     def from_item(cls, item: Item) -> "Entry":
-        """Read an entry from its item in DynamoDB JSON."""
-        return cls(item["version"]["S"], item["contributions"]["S"])
+        """Read an entry from its item in DynamoDB JSON. Raises :class:`DamagedEntry`."""
+        try:
+            return cls(item["version"]["S"], item["contributions"]["S"])
+        except KeyError as missing:
+            raise DamagedEntry(
+                f"the ledger entry {item['pk']['S']} has no {missing}: it was edited by hand; restore it, for example "
+                "from a point in time before the edit"
+            ) from None
 
 
 def version(stream_arn: str, sequence_number: str) -> str:

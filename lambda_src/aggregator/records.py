@@ -1,14 +1,15 @@
 """From a DynamoDB stream event to the newest change of each source item."""
 
+from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from .contributions import NO_CONTRIBUTIONS, Contributions, contributions_of, from_text, to_text
+from .contributions import NO_CONTRIBUTIONS, Contributions, RowKey, contributions_of, from_text, to_text
 from .definition import Definition
 from .items import Item, UnusableItem
-from .ledger import entry_key, version
+from .ledger import MAX_CONTRIBUTIONS_BYTES, entry_key, version
 
 
 class UnusableEvent(ValueError):
@@ -64,6 +65,14 @@ class Change:
         self.contributions, self.error = self.computed
         self.text = to_text(self.contributions)
 
+    def agree_on_expiry(self, expires_at: Mapping[RowKey, int | None]) -> None:
+        """Take over when rows expire that exist already: a row keeps the retention that it was made with."""
+        for row in self.contributions.keys() & expires_at.keys():
+            if self.contributions[row].expires_at != expires_at[row]:
+                agreed = self.contributions[row]._replace(expires_at=expires_at[row])
+                self.contributions = {**self.contributions, row: agreed}
+                self.text = to_text(self.contributions)
+
     def quarantine(self, error: str) -> None:
         """Contribute nothing, or, where even taking back is impossible, leave in the rows what is in them."""
         self.error = error
@@ -94,7 +103,7 @@ def _record(raw: Mapping[str, Any]) -> Record:
     changed_at = datetime.fromtimestamp(int(change.get("ApproximateCreationDateTime", 0)), UTC)
     return Record(
         entry_key=entry_key(change["Keys"]),
-        source_key=change["Keys"],
+        source_key={name: _attribute_value(value) for name, value in change["Keys"].items()},
         version=version(raw["eventSourceARN"], change["SequenceNumber"]),
         sequence_number=change["SequenceNumber"],
         event_name=name,
@@ -102,6 +111,11 @@ def _record(raw: Mapping[str, Any]) -> Record:
         old_image=change.get("OldImage"),
         changed_at=changed_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
+
+
+def _attribute_value(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    # A stream event has binary values as base64 text; boto3 wants the bytes, and would encode the text once more.
+    return {"B": b64decode(value["B"])} if isinstance(value.get("B"), str) else value
 
 
 def changes(definition: Definition, records: Iterable[Record]) -> list[Change]:
@@ -130,8 +144,10 @@ def _change(definition: Definition, newest: Record, oldest: Record, position: in
     if newest.event_name != "REMOVE" and newest.new_image is not None:
         try:
             contributions = contributions_of(definition, newest.new_image)
+            if len(to_text(contributions).encode()) > MAX_CONTRIBUTIONS_BYTES:
+                raise UnusableItem("the contributions are too large for a ledger entry; shorten the group's values")
         except UnusableItem as unusable:
-            error = str(unusable)
+            contributions, error = {}, str(unusable)
     return Change(
         entry_key=newest.entry_key,
         source_key=newest.source_key,

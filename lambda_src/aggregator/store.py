@@ -1,9 +1,11 @@
 """The only module that talks to DynamoDB: writes one transaction, and says exactly what became of it."""
 
+import math
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
@@ -30,7 +32,19 @@ _TRANSIENT_CODES = frozenset(
         "TransactionInProgressException",
     )
 )
-_BATCH_GET_KEYS = 100
+#: Keys that one BatchGetItem takes.
+READ_ROWS = 100
+
+
+class RowState(NamedTuple):
+    """What decides how a row can be written: its number of items, and the epoch second at which it expires."""
+
+    items: int
+    expires_at: int | None
+
+
+#: A row that is not there.
+ABSENT = RowState(0, None)
 
 
 @dataclass(slots=True)
@@ -38,15 +52,15 @@ class Outcome:
     """What became of a transaction that was tried.
 
     Either ``applied``, or nothing of it was written, for these reasons, several at once where DynamoDB says so:
-    ``entries`` are ledger entries that were not as expected (None: there is none), ``row_items`` rows whose item count
-    was not as guessed, ``invalid`` is DynamoDB's message where a row or entry cannot hold what it would have to,
-    ``retry`` the codes of errors that pass. After a lost answer (``retry``) it may have been applied all the same;
-    the condition on the entries finds that out at the next try.
+    ``entries`` are ledger entries that were not as expected (None: there is none), ``rows`` rows that were not as
+    believed, ``invalid`` is DynamoDB's message where a row or entry cannot hold what it would have to, ``retry`` the
+    codes of errors that pass. After a lost answer (``retry``) it may have been applied all the same; the condition on
+    the entries finds that out at the next try.
     """
 
     applied: bool = False
     entries: dict[str, Entry | None] = field(default_factory=dict)
-    row_items: dict[RowKey, int] = field(default_factory=dict)
+    rows: dict[RowKey, RowState] = field(default_factory=dict)
     invalid: str | None = None
     retry: list[str] = field(default_factory=list)
 
@@ -61,12 +75,12 @@ class Store:
         self._ledger_table = ledger_table
         self._definition = definition
 
-    def write(self, transaction: Transaction, row_items: Mapping[RowKey, int], now: int) -> Outcome:
+    def write(self, transaction: Transaction, known: Mapping[RowKey, RowState], now: int) -> Outcome:
         """Write the entries and rows of a transaction, all or nothing.
 
-        ``row_items`` are item counts of rows as far as known, ``now`` is the epoch second. A row that loses its last
-        item is deleted in the same transaction. Raises ``ClientError`` for faults that neither time nor another
-        grouping mends (access denied, table missing).
+        ``known`` are the states of rows as far as known, ``now`` is the epoch second. A row that loses its last item
+        is deleted in the same transaction. Raises ``ClientError`` for faults that neither time nor another grouping
+        mends (access denied, table missing).
         """
         rows = transaction.rows
         puts = [self._put_entry(change, now) for change in transaction.changes]
@@ -75,7 +89,7 @@ class Store:
                 self._client.put_item(**puts[0])
             else:
                 actions = [{"Put": put} for put in puts]
-                actions += [self._row_action(key, delta, row_items.get(key)) for key, delta in rows.items()]
+                actions += [self._row_action(key, delta, known.get(key)) for key, delta in rows.items()]
                 self._client.transact_write_items(TransactItems=actions)
         except (HTTPClientError, ConnectionError) as error:
             return Outcome(retry=[type(error).__name__])
@@ -83,37 +97,30 @@ class Store:
             return self._refusal(error, transaction.changes, list(rows))
         return Outcome(applied=True)
 
-    def read_row_items(self, keys: Iterable[RowKey]) -> dict[RowKey, int]:
-        """The item counts of rows, 0 for a row that is not there; rows that could not be read are left out.
+    def read_rows(self, keys: Sequence[RowKey]) -> dict[RowKey, RowState] | None:
+        """The states of at most :data:`READ_ROWS` rows, in one call; None where they could not be read now.
 
         Eventually consistent, because it only serves to guess: the conditions of the write decide.
         """
-        wanted = list(keys)
-        found: dict[RowKey, int] = {}
-        for start in range(0, len(wanted), _BATCH_GET_KEYS):
-            part = wanted[start : start + _BATCH_GET_KEYS]
-            request = {
-                self._aggregate_table: {
-                    "Keys": [{"pk": {"S": key.pk}, "sk": {"S": key.sk}} for key in part],
-                    "ProjectionExpression": "pk, sk, #items",
-                    "ExpressionAttributeNames": {"#items": "items"},
-                }
-            }
-            try:
-                answer = self._client.batch_get_item(RequestItems=request)
-            except (HTTPClientError, ConnectionError):
-                continue
-            except ClientError as error:
-                if _is_transient(error):
-                    continue
-                raise
-            unread = answer.get("UnprocessedKeys", {}).get(self._aggregate_table, {}).get("Keys", [])
-            found.update(dict.fromkeys(part, 0))
-            for key in unread:
-                del found[RowKey(key["pk"]["S"], key["sk"]["S"])]
-            for row in answer["Responses"].get(self._aggregate_table, []):
-                found[RowKey(row["pk"]["S"], row["sk"]["S"])] = _items(row)
-        return found
+        request = {
+            "Keys": [_primary_key(key) for key in keys],
+            "ProjectionExpression": "pk, sk, #items, expires_at",
+            "ExpressionAttributeNames": {"#items": "items"},
+        }
+        try:
+            answer = self._client.batch_get_item(RequestItems={self._aggregate_table: request})
+        except (HTTPClientError, ConnectionError):
+            return None
+        except ClientError as error:
+            if _is_transient(error):
+                return None
+            raise
+        states = dict.fromkeys(keys, ABSENT)
+        for key in answer.get("UnprocessedKeys", {}).get(self._aggregate_table, {}).get("Keys", []):
+            del states[RowKey(key["pk"]["S"], key["sk"]["S"])]
+        for row in answer["Responses"].get(self._aggregate_table, []):
+            states[RowKey(row["pk"]["S"], row["sk"]["S"])] = _row_state(row)
+        return states
 
     def _put_entry(self, change: Change, now: int) -> dict[str, Any]:
         return {
@@ -123,7 +130,8 @@ class Store:
                 source_key=change.source_key,
                 version=change.version,
                 contributions=change.text,
-                fingerprint=self._definition.fingerprint,
+                # An item that its rows refused is not done under this definition: a backfill has to try it again.
+                fingerprint=self._definition.fingerprint if change.error == change.computed[1] else "",
                 error=change.error,
                 changed_at=change.changed_at,
                 now=now,
@@ -136,39 +144,55 @@ class Store:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
-    def _row_action(self, key: RowKey, delta: RowDelta, items: int | None) -> dict[str, Any]:
-        """Update the row, or delete it where ``items`` says that its last item goes.
+    def _row_action(self, key: RowKey, delta: RowDelta, known: RowState | None) -> dict[str, Any]:
+        """Update the row, or delete it where its last item goes as far as known.
 
-        Update and delete have opposite conditions, so exactly one of the two holds whatever the row is (absent, or
-        edited by hand), and no row without items can be left over by a crash between an update and a later deletion.
+        Update and delete have opposite conditions on the number of items, so no row without items can be left over by
+        a crash between an update and a later deletion; NOT makes them opposite also for a row that is absent.
         """
-        action: dict[str, Any] = {
+        leaving = {":leaving": {"N": str(-delta.items)}}
+        if delta.items < 0 and known is not None and known.items + delta.items <= 0:
+            action: dict[str, Any] = {
+                "ConditionExpression": "NOT #items > :leaving",
+                "ExpressionAttributeNames": {"#items": "items"},
+                "ExpressionAttributeValues": leaving,
+            }
+            kind = "Delete"
+        else:
+            action = self._row_update(key, delta)
+            if delta.items < 0:
+                action["ExpressionAttributeValues"] |= leaving
+            kind = "Update"
+        action |= {
             "TableName": self._aggregate_table,
-            "Key": {"pk": {"S": key.pk}, "sk": {"S": key.sk}},
+            "Key": _primary_key(key),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        if delta.items < 0:
-            action["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        if delta.items < 0 and items is not None and items + delta.items <= 0:
-            action["ConditionExpression"] = "NOT #items > :leaving"
-            action["ExpressionAttributeNames"] = {"#items": "items"}
-            action["ExpressionAttributeValues"] = {":leaving": {"N": str(-delta.items)}}
-            return {"Delete": action}
-        names = {"#items": "items", "#revision": "revision"}
+        return {kind: action}
+
+    def _row_update(self, key: RowKey, delta: RowDelta) -> dict[str, Any]:
+        # Every name is an alias: DynamoDB reserves words that measures may be called by.
+        names = {"#revision": "revision"}
         values: dict[str, Any] = {":revision": {"S": secrets.token_hex(8)}}
         sets = ["#revision = :revision"]
-        removes = ""
         adds = []
+        conditions = []
         if delta.joined:
             for name, value in description(self._definition, key).items():
                 names[f"#{name}"] = name
                 values[f":{name}"] = value
                 sets.append(f"#{name} = :{name}")
-            if delta.expires_at is not None:
+            # A row expires as a whole, so all contributions in it have to agree on when (docs/decisions/0004).
+            if delta.expires_at is None:
+                conditions.append("attribute_not_exists(expires_at)")
+            else:
                 values[":expires_at"] = {"N": str(delta.expires_at)}
                 sets.append("expires_at = :expires_at")
-            elif delta.retimed:
-                removes = " REMOVE expires_at"
+                conditions.append("(attribute_not_exists(pk) OR expires_at = :expires_at)")
+        if delta.items < 0:
+            conditions.append("#items > :leaving")
         if delta.items:
+            names["#items"] = "items"
             values[":items"] = {"N": str(delta.items)}
             adds.append("#items :items")
         for index, (name, amount) in enumerate(delta.amounts.items()):
@@ -177,15 +201,14 @@ class Store:
                 names[f"#m{index}"] = name
                 values[f":m{index}"] = {"N": format_number(amount)}
                 adds.append(f"#m{index} :m{index}")
-        action["UpdateExpression"] = f"SET {', '.join(sets)}{removes}" + (f" ADD {', '.join(adds)}" if adds else "")
-        if delta.items < 0:
-            action["ConditionExpression"] = "#items > :leaving"
-            values[":leaving"] = {"N": str(-delta.items)}
-        elif not delta.items:
-            del names["#items"]
-        action["ExpressionAttributeNames"] = names
-        action["ExpressionAttributeValues"] = values
-        return {"Update": action}
+        action: dict[str, Any] = {
+            "UpdateExpression": f"SET {', '.join(sets)}" + (f" ADD {', '.join(adds)}" if adds else ""),
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+        }
+        if conditions:
+            action["ConditionExpression"] = " AND ".join(conditions)
+        return action
 
     def _refusal(self, error: ClientError, changes: list[Change], rows: list[RowKey]) -> Outcome:
         """What an error says about a transaction. Raises the error where it is permanent."""
@@ -207,7 +230,7 @@ class Store:
                 case "ConditionalCheckFailed" if index < len(changes):
                     outcome.entries[changes[index].entry_key] = _entry(reason.get("Item"))
                 case "ConditionalCheckFailed":
-                    outcome.row_items[rows[index - len(changes)]] = _items(reason.get("Item") or {})
+                    outcome.rows[rows[index - len(changes)]] = _row_state(reason.get("Item"))
                 case "ValidationError" | "ItemCollectionSizeLimitExceeded":
                     outcome.invalid = reason.get("Message") or reason["Code"]
                 case transient:
@@ -220,13 +243,22 @@ def _is_transient(error: ClientError) -> bool:
     return error.response["Error"]["Code"] in _TRANSIENT_CODES or status >= 500
 
 
+def _primary_key(key: RowKey) -> dict[str, dict[str, str]]:
+    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
+
+
 def _entry(item: Mapping[str, Any] | None) -> Entry | None:
     return Entry.from_item(item) if item else None
 
 
-def _items(row: Mapping[str, Any]) -> int:
-    # A row edited by hand may hold anything; then the guess is that nothing is left to keep.
+def _row_state(row: Mapping[str, Any] | None) -> RowState:
+    return RowState(_whole_number(row, "items") or 0, _whole_number(row, "expires_at")) if row else ABSENT
+
+
+def _whole_number(row: Mapping[str, Any], name: str) -> int | None:
+    # A row edited by hand may hold anything; what is no number counts as nothing, and a fraction rounds up, because
+    # 1.5 > 1 is decided as 2 > 1 is.
     try:
-        return int(row["items"]["N"])
-    except (KeyError, ValueError):
-        return 0
+        return math.ceil(Decimal(row[name]["N"]))
+    except KeyError:
+        return None

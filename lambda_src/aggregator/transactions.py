@@ -27,7 +27,7 @@ class RowDelta:
 
     ``items`` is the difference of contributing items, ``amounts`` of each attribute. ``joined`` says that an item
     contributes to the row now, so that its readable attributes are known and may have to be written; then
-    ``expires_at`` is when the row expires (epoch second), and ``retimed`` that this was declared otherwise before.
+    ``expires_at`` is when the row expires (epoch second).
     """
 
     items: int = 0
@@ -52,7 +52,7 @@ class RowDelta:
 
     @property
     def retimed(self) -> bool:
-        """Whether the retention was declared otherwise when the contributions that are replaced were put in."""
+        """Whether the ledger shall say another expiry than before: then the row has to confirm it."""
         return self.joined and self.taken_back and self.expires_at != self.taken_back_expires_at
 
     @property
@@ -67,17 +67,33 @@ Step = tuple[RowKey, Contribution, int]
 
 @dataclass(slots=True)
 class Transaction:
-    """Ledger entries and rows that are written together or not at all; without rows it is one plain write."""
+    """Ledger entries and rows that are written together or not at all; one entry without rows is a plain write.
 
-    changes: list[Change]
+    ``expired_rows`` counts the contributions that were left out because their row is past its retention.
+    """
+
+    changes: list[Change] = field(default_factory=list)
     rows: dict[RowKey, RowDelta] = field(default_factory=dict)
     size: int = 0
+    expired_rows: int = 0
 
     def takes(self, rows: Iterable[RowKey], size: int) -> bool:
         """Whether one more change that touches these rows still fits."""
         new_rows = sum(1 for row in rows if row not in self.rows)
         actions = len(self.changes) + 1 + len(self.rows) + new_rows
         return actions <= MAX_ACTIONS and self.size + size + new_rows * _ROW_BYTES <= MAX_BYTES
+
+    def add(self, change: Change, steps: Iterable[Step], expired_rows: int) -> None:
+        """Put one more change in, with what :func:`steps_of` says of it."""
+        self.changes.append(change)
+        self.size += _entry_size(change)
+        self.expired_rows += expired_rows
+        for row, contribution, sign in steps:
+            delta = self.rows.get(row)
+            if delta is None:
+                delta = self.rows[row] = RowDelta()
+                self.size += _ROW_BYTES
+            delta.add(contribution, sign)
 
 
 def steps_of(change: Change, now: int) -> tuple[list[Step], int]:
@@ -102,52 +118,37 @@ def steps_of(change: Change, now: int) -> tuple[list[Step], int]:
     return steps, expired
 
 
-def pack(changes: Sequence[Change], now: int) -> tuple[list[Transaction], int]:
-    """Pack changes into transactions; also returns how many contributions to expired rows were left out.
+def pack(changes: Sequence[Change], now: int) -> list[Transaction]:
+    """Pack changes into transactions at epoch second ``now``.
 
     Changes that share rows stand together: they are sorted by their rows, the rows that most changes share first.
     """
     transactions: list[Transaction] = []
-    shared: list[tuple[Change, list[Step]]] = []
+    shared: list[tuple[Change, list[Step], int]] = []
     uses: Counter[RowKey] = Counter()
-    expired_rows = 0
     for change in changes:
-        steps, expired = steps_of(change, now)
-        expired_rows += expired
-        if not steps:
-            transactions.append(Transaction([change]))
-        elif change.alone:
-            transactions.append(_with(Transaction([]), change, steps))
+        steps, expired_rows = steps_of(change, now)
+        if change.alone or not steps:
+            transactions.append(Transaction())
+            transactions[-1].add(change, steps, expired_rows)
         else:
             uses.update({row for row, _, _ in steps})
-            shared.append((change, steps))
-    shared.sort(key=lambda pair: sorted((-uses[row], row) for row, _, _ in pair[1]))
+            shared.append((change, steps, expired_rows))
+    shared.sort(key=lambda entry: sorted((-uses[row], row) for row, _, _ in entry[1]))
     current: Transaction | None = None
-    for change, steps in shared:
+    for change, steps, expired_rows in shared:
         if current is None or not current.takes({row for row, _, _ in steps}, _entry_size(change)):
-            current = Transaction([])
+            current = Transaction()
             transactions.append(current)
-        _with(current, change, steps)
+        current.add(change, steps, expired_rows)
     for transaction in transactions:
         transaction.rows = {row: delta for row, delta in transaction.rows.items() if not delta.is_nothing}
-    return transactions, expired_rows
+    return transactions
 
 
 def _entry_size(change: Change) -> int:
     # Three bytes a character is the most that UTF-8 needs for one UTF-16 unit; an estimate from above is enough.
     return _ENTRY_BYTES + 3 * (2 * len(change.entry_key) + len(change.text))
-
-
-def _with(transaction: Transaction, change: Change, steps: list[Step]) -> Transaction:
-    transaction.changes.append(change)
-    transaction.size += _entry_size(change)
-    for row, contribution, sign in steps:
-        delta = transaction.rows.get(row)
-        if delta is None:
-            delta = transaction.rows[row] = RowDelta()
-            transaction.size += _ROW_BYTES
-        delta.add(contribution, sign)
-    return transaction
 
 
 def waves(transactions: Iterable[Transaction]) -> Iterator[list[Transaction]]:

@@ -60,9 +60,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.lines is not None and options.lines < 20:
         parser.error("--lines: at least 20 are needed for corrections and deletions to be seen")
-    endpoint, folder = Endpoint.from_environment(), Folder()
-    os.environ.update(endpoint.client_environment())
     try:
+        endpoint, folder = Endpoint.from_environment(), Folder()
+        os.environ.update(endpoint.client_environment())
         require_terraform(terraform_environment())
         folder.path.mkdir(exist_ok=True)
         backend = server.choose_backend(endpoint, folder)
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
             if options.keep:
                 tell_how_to_look_further(stack.outputs())
     except (DemoError, RunnerError, StackError, TerraformError) as error:
-        console.print(f"error: {error}", style="red", markup=False)
+        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         console.print("interrupted")
@@ -97,10 +97,11 @@ def _running(
         server.start(backend, endpoint)
     try:
         with step("Building dist/aggregator.zip"):
-            build.PACKAGE.write_bytes(build.build())
+            build.write(build.build())
         with step("Applying examples/complete with Terraform"):
             stack.init()
             if stack.has_state:
+                console.print("  taking down the stack that an earlier demo left")
                 stack.destroy()
             stack.apply()
         yield
@@ -109,12 +110,14 @@ def _running(
             backend.stop()
         raise
     if not keep:
-        with step("Taking everything down"):
+        with step("Taking it down"):
             stack.destroy()
             shutil.rmtree(state_folder)
             if not was_running:
                 backend.stop()
-        console.print("To look around in it: [bold]make demo KEEP=1[/bold]")
+        if was_running:
+            console.print("LocalStack still runs, as before; `make demo-down` stops it")
+        console.print("To look around in the stack: `make demo KEEP=1`")
 
 
 def take_down(backend: server.Backend, stack: Stack, state_folder: Path) -> None:
@@ -164,7 +167,8 @@ def run(stack: Stack, lines: list[OrderLine]) -> None:
     median, slowest = statistics.median(latencies), max(latencies)
     console.print(
         f"  from write to aggregate: median {median:.2f} s, slowest {slowest:.2f} s of {len(latencies)} writes "
-        "(of which the mapping's batching window is 1 s)\n"
+        "(of which the mapping's batching window is 1 s)\n",
+        soft_wrap=True,
     )
 
 
@@ -245,7 +249,7 @@ def compare(rows: Rows, expected: Rows, what: str) -> None:
     wrong = aggregates.differences(rows, expected)
     if wrong:
         raise DemoError(f"{len(wrong)} rows differ from a recomputation of {what}:\n" + "\n".join(wrong[:10]))
-    console.print(f"[green]✔ all {len(rows):,} rows equal a recomputation of {what}[/green]")
+    console.print(f"[green]✔ all {len(rows):,} rows equal a recomputation of {what}[/green]", soft_wrap=True)
 
 
 def render(rows: Rows) -> Table:
@@ -272,10 +276,15 @@ def tell_how_to_look_further(outputs: dict[str, Any]) -> None:
     """Commands to go on with, for the AWS CLI."""
     console.print("It is still running. To look further, with the AWS CLI:", style="bold")
     table = outputs["aggregate_table_name"]
+    line = '{"line_no": 1, "stock_code": "85123A", "description": "", "quantity": 6, "unit_price": 2.55, '
+    line += '"invoice_date": "2010-12-01 08:26:00", "country": "France"}'
     for command in (
         'eval "$(python3 scripts/localstack env)"',
         f"aws dynamodb get-item --table-name {table} "
         """--key '{"pk": {"S": "sales_by_country#France"}, "sk": {"S": "all"}}'""",
+        f"curl $AWS_ENDPOINT_URL/_aws/execute-api/{outputs['api_id']}/{outputs['api_stage_name']}/items "
+        f"--header 'content-type: application/json' --data '{line}'",
+        f"aws dynamodb scan --table-name {outputs['ledger_table_name']} --index-name quarantined",
         f"aws logs filter-log-events --log-group-name {outputs['log_group_name']} "
         "--query 'events[].message' --output text",
         "make demo-down   # takes it down",

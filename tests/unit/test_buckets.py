@@ -98,6 +98,14 @@ def test_what_is_no_usable_time_makes_the_item_unusable(at, reason):
         bucket("week", retention_days=1).sort_key(image(at=at))
 
 
+@pytest.mark.parametrize("unit", ["minute", "hour", "day"])
+def test_the_start_of_a_bucket_can_be_told_also_before_there_were_zones(unit):
+    """Local mean time in London was 75 seconds behind Greenwich."""
+    london = bucket(unit, "Europe/London")
+    sort_key, _ = london.sort_key(image(at="0001-01-01T00:00:00"))
+    assert london.start(sort_key) == "0001-01-01T00:00:00-00:01:15"
+
+
 def test_early_years_keep_four_digits_so_that_keys_sort_by_time():
     assert bucket("day").sort_key(image(at="0099-01-02T00:00:00Z"))[0] == "day#0099-01-02"
     assert bucket("week").sort_key(image(at="0099-01-02T00:00:00Z"))[0] == "week#0099-W01"

@@ -112,6 +112,10 @@ def test_all_errors_are_reported_at_once_each_with_its_place():
         ({"a": {"group_by": "stock_code", "measures": COUNT}}, "aggregates.a.group_by: has to be a list"),
         ({"a": {"where": " ", "measures": COUNT}}, "aggregates.a.where: has to be an expression"),
         (
+            {"a": {"time_bucket": {"attribute": "at", "unit": []}, "measures": COUNT}},
+            "time_bucket.unit: [] is not a unit",
+        ),
+        (
             {"a": {"time_bucket": {"unit": "day"}, "measures": COUNT}},
             "time_bucket.attribute: an attribute path is empty",
         ),
@@ -121,7 +125,7 @@ def test_a_wrong_definition_is_refused(aggregates, problem):
     assert any(problem in found for found in problems(aggregates)), problems(aggregates)
 
 
-@pytest.mark.parametrize("encoded", ["", "no base64!", base64.b64encode(b"not gzip").decode()])
+@pytest.mark.parametrize("encoded", ["", "no base64!", "é", base64.b64encode(b"not gzip").decode()])
 def test_an_undecodable_environment_value_is_refused(encoded):
     with pytest.raises(DefinitionError, match="set it through modules/aggregator"):
         decode(encoded)

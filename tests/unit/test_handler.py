@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from aggregator import handler
 from aggregator.handler import SAFETY_MARGIN, Aggregator, ConfigurationError
+from aggregator.ledger import DamagedEntry
 from tests.support.stream import SourceTable, event
 from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE, entries, rows, scan
 
@@ -34,15 +37,13 @@ SALES = {
 
 
 class Context:
-    """The context that Lambda hands to the handler."""
-
-    aws_request_id = "request-1"
+    """The context that Lambda hands to the handler: time that really runs out, so that no loop is endless."""
 
     def __init__(self, seconds: float = 60) -> None:
-        self.seconds = seconds
+        self._end = time.monotonic() + seconds
 
     def get_remaining_time_in_millis(self) -> int:
-        return int(self.seconds * 1000)
+        return int((self._end - time.monotonic()) * 1000)
 
 
 def environment(aggregates: dict[str, Any]) -> dict[str, str]:
@@ -244,6 +245,7 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
         "lost",
         error("ThrottlingException"),
         error("InternalServerError", 500),
+        error("SomethingNew", 503),
         error("TransactionCanceledException", CancellationReasons=[{"Code": "TransactionConflict"}, {"Code": "None"}]),
     ],
 )
@@ -254,6 +256,33 @@ def test_passing_faults_are_retried_and_nothing_is_counted_twice(dynamodb, fault
     assert answer == {"batchItemFailures": []}
     assert rows(dynamodb)["by_product#tea", "all"]["orders"] == "1"
     assert client.calls >= 2
+
+
+def test_retries_pause_at_random_below_a_bound_that_grows(dynamodb, monkeypatch):
+    pauses: list[float] = []
+    monkeypatch.setattr("aggregator.handler.time.sleep", pauses.append)
+    monkeypatch.setattr("aggregator.apply.random.uniform", lambda low, high: high)
+    client = Faulty(dynamodb, "transact_write_items", [error("ThrottlingException")] * 8)
+    aggregator(client).handle(event([SourceTable().put("1", **order("tea"))]), Context())
+    assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+
+
+def test_a_last_item_leaves_at_the_first_try_because_its_row_was_read(dynamodb, deliver):
+    source = SourceTable()
+    deliver(source.put("1", **order("tea")))
+    client = Faulty(dynamodb, "transact_write_items", [])
+    aggregator(client).handle(event([source.delete("1")]), Context())
+    assert (client.calls, rows(dynamodb)) == (1, {})
+
+
+def test_a_call_that_is_under_way_at_the_margin_can_end_before_the_timeout(monkeypatch):
+    made = {}
+    monkeypatch.setattr("aggregator.handler.boto3.client", lambda service, config: made.update(config=config))
+    handler._connect()
+    config = made["config"]
+    assert config.connect_timeout + config.read_timeout < SAFETY_MARGIN
+    assert config.retries["total_max_attempts"] == 1
+    assert config.max_pool_connections >= handler.CONCURRENCY
 
 
 def test_a_permanent_fault_of_the_set_up_is_raised(dynamodb):
@@ -340,6 +369,124 @@ def test_a_row_deleted_by_hand_does_not_come_back_with_negative_numbers(dynamodb
     dynamodb.delete_item(TableName=AGGREGATE_TABLE, Key={"pk": {"S": "by_product#tea"}, "sk": {"S": "all"}})
     assert deliver(source.delete("1")) == []
     assert rows(dynamodb) == {}
+
+
+def by_day(retention_days: int | None) -> dict[str, Any]:
+    bucket = {"attribute": "at", "unit": "day", "retention_days": retention_days}
+    return {"by_day": {"time_bucket": bucket, "measures": {"quantity": {"function": "sum", "value": "quantity"}}}}
+
+
+DAY = 86_400
+NOON = 1_291_204_800  # 2010-12-01T12:00:00Z
+END_OF_DAY = NOON + DAY // 2
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Set the clock, in seconds since noon of the day that the items are of."""
+    return lambda seconds: monkeypatch.setattr("aggregator.handler.time.time", lambda: NOON + seconds)
+
+
+def item(quantity: int) -> dict[str, Any]:
+    return {"at": "2010-12-01T12:00:00Z", "quantity": Decimal(quantity)}
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 1), (1, None), (None, 1)])
+def test_a_row_keeps_the_retention_that_it_was_made_with(dynamodb, at, before, after):
+    at(0)
+    source = SourceTable()
+    aggregator(dynamodb, by_day(before)).handle(event([source.put("1", **item(5))]), Context())
+    changed = aggregator(dynamodb, by_day(after))
+    changed.handle(event([source.put("2", **item(1))]), Context())
+    changed.handle(event([source.put("1", **item(6))]), Context())
+    (row,) = rows(dynamodb).values()
+    assert (row["items"], row["quantity"]) == ("2", "7")
+    expires_at = None if before is None else str(END_OF_DAY + before * DAY)
+    assert row.get("expires_at") == expires_at
+    expected = f'[["by_day","day#2010-12-01",{{"quantity":"6"}}{"," + expires_at if expires_at else ""}]]'
+    assert entries(dynamodb)["item#1"]["contributions"]["S"] == expected
+
+
+def test_after_its_retention_a_row_is_left_alone_also_when_a_longer_one_is_declared(dynamodb, at):
+    at(0)
+    source = SourceTable()
+    aggregator(dynamodb, by_day(1)).handle(event([source.put("1", **item(5)), source.put("2", **item(1))]), Context())
+    before = rows(dynamodb)
+    at(2 * DAY)
+    changed = aggregator(dynamodb, by_day(3))
+    changed.handle(event([source.put("1", **item(6)), source.delete("2")]), Context())
+    assert rows(dynamodb) == before
+    # Once TTL has deleted it, an item may make it anew, and only that item is in it.
+    dynamodb.delete_item(TableName=AGGREGATE_TABLE, Key={"pk": {"S": "by_day"}, "sk": {"S": "day#2010-12-01"}})
+    changed.handle(event([source.put("3", **item(9))]), Context())
+    (row,) = rows(dynamodb).values()
+    assert (row["items"], row["quantity"], row["expires_at"]) == ("1", "9", str(END_OF_DAY + 3 * DAY))
+
+
+def test_what_is_left_out_of_expired_rows_is_logged(dynamodb, at, caplog):
+    at(9 * DAY)
+    source = SourceTable()
+    with caplog.at_level("INFO"):
+        aggregator(dynamodb, by_day(1)).handle(event([source.put("1", **item(5))]), Context())
+    assert (caplog.records[-1].expired_rows, rows(dynamodb)) == (1, {})
+
+
+def test_reading_rows_to_guess_takes_no_time_from_writing(dynamodb, deliver):
+    source = SourceTable()
+    deliver(*[source.put(str(n), **order(f"product {n}")) for n in range(120)])
+    client = Faulty(dynamodb, "batch_get_item", [error("ThrottlingException")] * 9)
+    answer = aggregator(client).handle(event([source.delete(str(n)) for n in range(120)]), Context())
+    assert (answer, rows(dynamodb)) == ({"batchItemFailures": []}, {})
+    assert client.calls < 9
+
+
+@pytest.mark.parametrize("damage", [{"N": "1.5"}, {"N": "-7"}])
+def test_a_row_whose_item_count_was_edited_by_hand_blocks_nothing(dynamodb, deliver, damage):
+    source = SourceTable()
+    deliver(source.put("1", **order("tea")), source.put("2", **order("tea")))
+    dynamodb.update_item(
+        TableName=AGGREGATE_TABLE,
+        Key={"pk": {"S": "by_product#tea"}, "sk": {"S": "all"}},
+        UpdateExpression="SET #items = :damage",
+        ExpressionAttributeNames={"#items": "items"},
+        ExpressionAttributeValues={":damage": damage},
+    )
+    assert deliver(source.delete("1"), source.put("3", **order("coffee"))) == []
+    assert rows(dynamodb)["by_product#coffee", "all"]["orders"] == "1"
+
+
+def test_a_row_whose_expiry_was_edited_by_hand_blocks_nothing(dynamodb, deliver):
+    source = SourceTable()
+    deliver(source.put("1", **order("tea")))
+    dynamodb.update_item(
+        TableName=AGGREGATE_TABLE,
+        Key={"pk": {"S": "by_product#tea"}, "sk": {"S": "all"}},
+        UpdateExpression="SET expires_at = :text",
+        ExpressionAttributeValues={":text": {"S": "soon"}},
+    )
+    assert deliver(source.put("2", **order("tea")), source.put("3", **order("coffee"))) == []
+    assert rows(dynamodb)["by_product#coffee", "all"]["orders"] == "1"
+
+
+def test_a_ledger_entry_damaged_by_hand_is_named(dynamodb, deliver):
+    source = SourceTable()
+    deliver(source.put("1", **order("tea")))
+    dynamodb.update_item(
+        TableName=LEDGER_TABLE,
+        Key={"pk": {"S": "item#1"}, "sk": {"S": "item"}},
+        UpdateExpression="REMOVE contributions",
+    )
+    with pytest.raises(DamagedEntry, match="the ledger entry item#1 has no 'contributions'"):
+        deliver(source.put("1", **order("coffee")))
+
+
+def test_an_item_that_its_rows_refused_is_not_done_under_this_definition(dynamodb):
+    """So that a backfill tries it again: the fingerprint is what tells it which entries to leave alone."""
+    source = SourceTable()
+    broken = aggregator(RowThatTakesNothing(dynamodb, "by_product#tea"))
+    broken.handle(event([source.put("1", **order("tea")), source.put("2", product="tea")]), Context())
+    assert entries(dynamodb)["item#1"]["definition"]["S"] == ""
+    assert entries(dynamodb)["item#2"]["definition"]["S"] != ""
 
 
 def test_a_batch_of_several_transactions(dynamodb, deliver):
