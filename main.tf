@@ -21,6 +21,7 @@ module "aggregator" {
   package_path         = var.package_path
   memory_size          = var.memory_size
   timeout              = var.timeout
+  check_on_apply       = var.check_on_apply
   architecture         = var.architecture
   reserved_concurrency = var.reserved_concurrency
   log_retention_days   = var.log_retention_days

@@ -3,7 +3,7 @@
 # only values that concern several modules.
 
 variable "name" {
-  description = "Prefix of all names: tables <name>-source, <name>-aggregates and <name>-ledger, function and role <name>-aggregator, API and role <name>-api, bucket <name>-failures-<account>-<region>."
+  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source, <name>-aggregates and <name>-ledger, function and role <name>-aggregator, API and role <name>-api, bucket <name>-failures-<account>-<region>."
   type        = string
   nullable    = false
 
@@ -114,6 +114,13 @@ variable "timeout" {
   nullable    = false
 }
 
+variable "check_on_apply" {
+  description = "Whether an apply invokes the function with an empty batch after a change, so that a definition which only the function can refuse fails the apply. Whoever applies needs lambda:InvokeFunction."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "architecture" {
   description = "Processor of the function: arm64 or x86_64. The package runs on both."
   type        = string
@@ -150,7 +157,7 @@ variable "event_source_mapping" {
     - `maximum_batching_window_seconds`: how long to wait for a full batch, 0 to 300 seconds.
     - `parallelization_factor`: invocations at a time for each shard, 1 to 10.
     - `maximum_retry_attempts`: 0 to 10000, or -1 to retry until the record is too old.
-    - `maximum_record_age_seconds`: older records go to the failure bucket; 60 to 604800 seconds, or -1 for no limit.
+    - `maximum_record_age_seconds`: older records go to the failure bucket; 60 to 82800 seconds (23 hours).
       The default, 22 hours, is before the stream drops them, so that they arrive there whole.
     - `bisect_batch_on_error`: whether a batch whose invocation fails is cut in half and tried again.
     - `filter_patterns`: at most 5 patterns on the keys of items, such as {"dynamodb":{"Keys":{"pk":{"S":[{"prefix":"order#"}]}}}}.
@@ -215,6 +222,11 @@ variable "api" {
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition     = var.create_api || length(var.api.attributes) == 0
+    error_message = "api: set create_api = true to make the API, or leave api out."
+  }
 }
 
 variable "tags" {

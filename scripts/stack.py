@@ -21,8 +21,8 @@ class Stack:
     """One configuration with its own state, so that several stacks of one configuration can live side by side."""
 
     def __init__(self, configuration: Path, state_folder: Path, variables: Mapping[str, Any]) -> None:
-        """``variables`` are the configuration's input variables, of any type that JSON has."""
-        self._configuration = configuration
+        """``configuration`` is the folder of a root module, ``variables`` are its input variables, of any JSON type."""
+        self.configuration = configuration
         self._state_folder = state_folder
         self._variables = dict(variables)
 
@@ -78,7 +78,7 @@ class Stack:
             "TF_DATA_DIR": str(self._state_folder / "data"),
             "TF_IN_AUTOMATION": "1",
         }
-        command = ["terraform", f"-chdir={self._configuration}", *arguments]
+        command = ["terraform", f"-chdir={self.configuration}", *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode not in accept:
             raise StackError(f"`terraform {arguments[0]}` failed:\n{done.stdout}{done.stderr}")

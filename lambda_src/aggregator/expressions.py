@@ -82,7 +82,11 @@ def _compile(text: str, wanted: Kind) -> Expression:
         if (error.lineno or 0) > len(lines):
             raise ExpressionError(f"column {len(lines[-1]) + 1}: ends where something has to follow") from None
         column = max((error.offset or 0) - (_SHIFT if error.lineno == 1 else 0), 1)
-        raise ExpressionError(f"column {column}: {error.msg}") from None
+        # Python's advice after the full stop is for Python's users.
+        reason, _, advice = error.msg.partition(". ")
+        if "forgot a comma" in advice:
+            reason = "an operator is missing between two values"
+        raise ExpressionError(f"column {column}: {reason}") from None
     except (ValueError, RecursionError, MemoryError):
         raise ExpressionError("cannot be parsed; simplify it") from None
     match wrapped:

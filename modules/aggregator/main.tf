@@ -51,7 +51,8 @@ resource "aws_lambda_function" "this" {
     log_format            = "JSON"
     log_group             = aws_cloudwatch_log_group.this.name
     application_log_level = var.log_level
-    system_log_level      = "WARN"
+    # INFO has the report of every invocation: duration and memory.
+    system_log_level = "INFO"
   }
 
   lifecycle {
@@ -67,6 +68,20 @@ resource "aws_lambda_function" "this" {
   }
 
   depends_on = [aws_iam_role_policy.this]
+}
+
+# An empty batch, at every change of package or definition: what only the function can judge (does an expression parse,
+# does a time zone exist) fails the apply with its message, and on creation before the stream is read.
+resource "aws_lambda_invocation" "check" {
+  count = var.check_on_apply ? 1 : 0
+
+  function_name = aws_lambda_function.this.function_name
+  input         = jsonencode({ Records = [] })
+
+  triggers = {
+    package    = aws_lambda_function.this.source_code_hash
+    definition = module.definition.encoded
+  }
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -207,6 +222,7 @@ resource "aws_lambda_event_source_mapping" "this" {
 
   # Lambda tries the destination when the mapping is made.
   depends_on = [
+    aws_lambda_invocation.check,
     aws_s3_bucket_policy.failures,
     aws_s3_bucket_server_side_encryption_configuration.failures,
   ]
@@ -220,6 +236,12 @@ resource "aws_s3_bucket" "failures" {
   bucket        = "${var.name}-failures-${local.account_id}-${local.region}"
   force_destroy = var.failure_bucket.force_destroy
   tags          = var.tags
+
+  lifecycle {
+    # The name is made from an ARN that is unknown while its resource is replaced; the bucket, which may hold the only
+    # copy of records, must not be replaced with it.
+    ignore_changes = [bucket]
+  }
 }
 
 resource "aws_s3_bucket_ownership_controls" "failures" {

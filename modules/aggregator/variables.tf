@@ -104,6 +104,13 @@ variable "timeout" {
   }
 }
 
+variable "check_on_apply" {
+  description = "Whether an apply invokes the function with an empty batch after a change, so that a definition which only the function can refuse fails the apply. Whoever applies needs lambda:InvokeFunction."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "architecture" {
   description = "Processor of the function: arm64 or x86_64. The package runs on both."
   type        = string
@@ -160,7 +167,7 @@ variable "event_source_mapping" {
     - `maximum_batching_window_seconds`: how long to wait for a full batch, 0 to 300 seconds.
     - `parallelization_factor`: invocations at a time for each shard, 1 to 10.
     - `maximum_retry_attempts`: 0 to 10000, or -1 to retry until the record is too old.
-    - `maximum_record_age_seconds`: older records go to the failure bucket; 60 to 604800 seconds, or -1 for no limit.
+    - `maximum_record_age_seconds`: older records go to the failure bucket; 60 to 82800 seconds (23 hours).
       The default, 22 hours, is before the stream drops them, so that they arrive there whole.
     - `bisect_batch_on_error`: whether a batch whose invocation fails is cut in half and tried again.
     - `filter_patterns`: at most 5 patterns on the keys of items, such as {"dynamodb":{"Keys":{"pk":{"S":[{"prefix":"order#"}]}}}}.
@@ -210,8 +217,8 @@ variable "event_source_mapping" {
   }
 
   validation {
-    condition     = var.event_source_mapping.maximum_record_age_seconds == -1 || (var.event_source_mapping.maximum_record_age_seconds >= 60 && var.event_source_mapping.maximum_record_age_seconds <= 604800 && floor(var.event_source_mapping.maximum_record_age_seconds) == var.event_source_mapping.maximum_record_age_seconds)
-    error_message = "event_source_mapping.maximum_record_age_seconds: use a whole number of seconds from 60 to 604800, or -1 for no limit."
+    condition     = var.event_source_mapping.maximum_record_age_seconds >= 60 && var.event_source_mapping.maximum_record_age_seconds <= 82800 && floor(var.event_source_mapping.maximum_record_age_seconds) == var.event_source_mapping.maximum_record_age_seconds
+    error_message = "event_source_mapping.maximum_record_age_seconds: use a whole number of seconds from 60 to 82800 (23 hours). The stream drops records after 24 hours; later ones would be lost before they reach the failure bucket."
   }
 
   validation {

@@ -41,9 +41,8 @@ locals {
   #   name followed by a number can only be a member of the body. What is found counts only if made of nothing but
   #   digits . e + -, else the number is sent empty and DynamoDB refuses the item.
   # - The keys are written last, with a value that the server makes where none was sent.
-  # - The keys are left in requestOverride.path, where the template of the response finds them: $input is the answer of
-  #   DynamoDB then. The integration has no path parameters, so nothing else reads them. AWS documents what an override
-  #   does, not that it can be read again; where it could not, the answer has the request's id, which a made key equals.
+  # A key that the server makes is the request's id, which the template of the answer knows too. The item itself it does
+  # not know any more: $input is DynamoDB's answer then.
   request_template = templatefile("${path.module}/templates/put_item.request.vtl", {
     table_name = var.table.name
     keys       = local.keys
@@ -53,7 +52,7 @@ locals {
 
   # By status of DynamoDB's answer. Its refusals are all 400, the template of 400 looks at the reason.
   responses = {
-    created = { selection_pattern = "200", status_code = "201", template = templatefile("${path.module}/templates/put_item.created.vtl", { keys = local.keys }) }
+    created = { selection_pattern = "200", status_code = "201", template = jsonencode({ request_id = "$context.requestId" }) }
     refused = { selection_pattern = "400", status_code = "400", template = templatefile("${path.module}/templates/put_item.refused.vtl", {}) }
     failed  = { selection_pattern = "5\\d{2}", status_code = "502", template = jsonencode({ error = { code = "BAD_GATEWAY", message = "The table gave no good answer, the item may be stored or not. With a key in the body it is safe to send it again." } }) }
     other   = { selection_pattern = null, status_code = "500", template = jsonencode({ error = { code = "INTERNAL_ERROR", message = "The item was not stored. The fault is on the side of the server." } }) }

@@ -22,6 +22,13 @@ locals {
   name_pattern = "^[a-z][a-z0-9_]{0,62}$"
   name_rule    = "Use a lower case letter, then up to 62 lower case letters, digits and underscores."
 
+  # As in lambda_src/aggregator/items.py.
+  path_pattern = "^[A-Za-z_][A-Za-z0-9_-]*(\\.[A-Za-z_][A-Za-z0-9_-]*|\\[[0-9]+\\])*$"
+  path_rule    = "Write names joined by dots, with [n] for an element of a list: stock_code, customer.region, lines[0].sku."
+
+  # What people bring from other languages, and what Python has and this language has not.
+  not_allowed = ";|\\*\\*|:=|//|<>|[{}$%^~@?&|`]|\\b(?:AND|OR|NOT|is|if|else|None|True|False|lambda|import|for|yield|await)\\b"
+
   # Area/Location as in the IANA database, or a short name such as UTC. An offset is not a zone: it has no daylight
   # saving. Whether the zone exists is checked by the function when it starts.
   timezone_pattern = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$"
@@ -56,7 +63,7 @@ locals {
       ) : {
       place = it.place
       text  = it.text
-      code  = replace(it.text, local.not_code, " ")
+      code  = replace(it.text, local.not_code, " 0 ")
     }
     if it.text != null
   ]
@@ -67,7 +74,7 @@ locals {
       "aggregates: there are ${length(var.aggregates)}. Declare 1 to 49."
     ],
     [
-      for name in keys(var.aggregates) : "aggregates.${name}: this is no name of an aggregate. ${local.name_rule}"
+      for name in keys(var.aggregates) : "aggregates.${name}: this is not a valid aggregate name. ${local.name_rule}"
       if !can(regex(local.name_pattern, name))
     ],
 
@@ -85,17 +92,28 @@ locals {
       if length(distinct(aggregate.group_by)) != length(aggregate.group_by)
     ],
 
+    flatten([
+      for name, aggregate in var.aggregates : [
+        for it in aggregate.group_by : "aggregates.${name}.group_by: \"${it}\" is not an attribute path. ${local.path_rule}"
+        if it == null ? false : trimspace(it) != "" && !can(regex(local.path_pattern, it))
+      ]
+    ]),
+
     # Time buckets
+    [
+      for it in local.buckets : "${it.place}.attribute: \"${it.attribute}\" is not an attribute path. ${local.path_rule}"
+      if trimspace(it.attribute) != "" && !can(regex(local.path_pattern, it.attribute))
+    ],
     [
       for it in local.buckets : "${it.place}.attribute: it is empty. Name the attribute that has the time of an item."
       if trimspace(it.attribute) == ""
     ],
     [
-      for it in local.buckets : "${it.place}.unit: \"${it.unit}\" is no unit. Use one of ${join(", ", local.units)}."
+      for it in local.buckets : "${it.place}.unit: \"${it.unit}\" is not a unit. Use one of ${join(", ", local.units)}."
       if !contains(local.units, it.unit)
     ],
     [
-      for it in local.buckets : "${it.place}.timezone: \"${it.timezone}\" is no IANA time zone. Use a name such as \"UTC\" or \"Europe/London\"."
+      for it in local.buckets : "${it.place}.timezone: \"${it.timezone}\" is not an IANA time zone. Use a name such as \"UTC\" or \"Europe/London\"."
       if !can(regex(local.timezone_pattern, it.timezone)) || can(regex(local.offset_pattern, it.timezone))
     ],
     [
@@ -109,7 +127,7 @@ locals {
       if length(aggregate.measures) < 1 || length(aggregate.measures) > 50
     ],
     [
-      for it in local.measures : "${it.place}: this is no name of a measure. ${local.name_rule}"
+      for it in local.measures : "${it.place}: this is not a valid measure name. ${local.name_rule}"
       if !can(regex(local.name_pattern, it.name))
     ],
     [
@@ -121,7 +139,7 @@ locals {
       if it.function == "avg" && contains(keys(var.aggregates[it.aggregate].measures), "${it.name}_sum")
     ],
     [
-      for it in local.measures : "${it.place}.function: \"${it.function}\" is no function. Use one of ${join(", ", local.functions)}."
+      for it in local.measures : "${it.place}.function: \"${it.function}\" is not a function. Use one of ${join(", ", local.functions)}."
       if !contains(local.functions, it.function)
     ],
     [
@@ -160,10 +178,18 @@ locals {
     ],
     flatten([
       for it in local.expressions : [
-        for text in distinct(regexall(";|\\*\\*|:=|[{}]|\\b(?:lambda|import|for|yield|await)\\b", it.code)) :
+        for text in distinct(regexall(local.not_allowed, it.code)) :
         "${it.place}: \"${text}\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions ${join(", ", local.expression_functions)}."
       ]
     ]),
+    [
+      for it in local.expressions : "${it.place}: = is not a comparison. Write == to compare."
+      if can(regex("(^|[^=!<>:])=([^=]|$)", it.code))
+    ],
+    [
+      for it in local.expressions : "${it.place}: it ends where something has to follow."
+      if can(regex("([-+*/<>=,]|\\b(?:and|or|not|in))\\s*$", it.code))
+    ],
     flatten([
       for it in local.expressions : [
         for call in distinct(flatten(regexall("([A-Za-z_][A-Za-z0-9_.]*)\\s*\\(", it.code))) :

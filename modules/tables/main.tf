@@ -26,13 +26,10 @@ resource "aws_dynamodb_table" "source" {
     }
   }
 
-  dynamic "ttl" {
-    for_each = var.source_table.ttl_attribute == null ? [] : [var.source_table.ttl_attribute]
-
-    content {
-      enabled        = true
-      attribute_name = ttl.value
-    }
+  # Always written: without the block the provider would leave an expiry that was declared before switched on.
+  ttl {
+    enabled        = var.source_table.ttl_attribute != null
+    attribute_name = var.source_table.ttl_attribute == null ? "" : var.source_table.ttl_attribute
   }
 
   point_in_time_recovery {

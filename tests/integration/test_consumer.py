@@ -1,14 +1,11 @@
 """The module called by a git source from another folder, beside another stack, until nothing is left of it."""
 
-import base64
-import gzip
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from scripts.stack import Stack
+from scripts.stack import Stack, StackError
 from tests.integration.pipeline import Pipeline, eventually
 
 pytestmark = pytest.mark.localstack
@@ -34,37 +31,19 @@ def test_a_module_call_from_a_git_source_works_beside_another_stack(
     assert git_stack.plan() == ""
 
 
-def test_a_definition_that_only_the_function_can_refuse_is_refused_at_start_with_its_place(
-    git_stack: Stack, client: Callable[[str], Any]
-):
-    sales = Pipeline(client, git_stack.outputs())
-    configuration = client("lambda").get_function_configuration(FunctionName=sales.outputs["function_name"])
-    environment = configuration["Environment"]["Variables"]
-    wrong = {
-        **environment,
-        "AGGREGATES": _encoded(
-            {
-                "signups": {
-                    "time_bucket": {"attribute": "at", "unit": "day", "timezone": "Europe/Atlantis"},
-                    "measures": {"n": {"function": "sum", "value": "open('f')"}},
-                }
-            }
-        ),
-    }
-    _configure(client, sales, wrong)
-    answer = sales.invoke({"Records": []})
-    assert answer["error"]
-    assert answer["payload"]["errorType"] == "ConfigurationError"
-    assert (
-        "aggregates.signups.time_bucket.timezone: 'Europe/Atlantis' is not an IANA time zone"
-        in answer["payload"]["errorMessage"]
-    )
-    assert (
-        "aggregates.signups.measures.n.value: \"open('f')\": column 1: there is no function open()"
-        in answer["payload"]["errorMessage"]
-    )
-    _configure(client, sales, environment)
-    assert sales.invoke({"Records": []}) == {"payload": {"batchItemFailures": []}, "error": None}
+def test_a_definition_that_only_the_function_can_refuse_fails_the_apply_with_every_place(git_stack: Stack):
+    main = git_stack.configuration / "main.tf"
+    right = main.read_text()
+    main.write_text(right.replace("Europe/London", "Europe/Atlantis").replace("quantity > 0", "quantity > 0 0"))
+    with pytest.raises(StackError) as refused:
+        git_stack.apply()
+    message = " ".join(str(refused.value).split())
+    assert "ConfigurationError" in message
+    assert "aggregates.sales_by_product_day.time_bucket.timezone: 'Europe/Atlantis' is not an IANA time zone" in message
+    assert "aggregates.sales_by_product_day.where: 'quantity > 0 0': column 1: an operator is missing" in message
+    main.write_text(right)
+    git_stack.apply()
+    assert git_stack.plan() == ""
 
 
 def test_destroy_leaves_nothing(git_stack: Stack, client: Callable[[str], Any]):
@@ -86,13 +65,3 @@ def _everything(client: Callable[[str], Any]) -> list[str]:
     names += [one["logGroupName"] for one in client("logs").describe_log_groups()["logGroups"]]
     names += [one["name"] for one in client("apigateway").get_rest_apis()["items"]]
     return names
-
-
-def _encoded(aggregates: dict[str, Any]) -> str:
-    return base64.b64encode(gzip.compress(json.dumps(aggregates).encode())).decode()
-
-
-def _configure(client: Callable[[str], Any], pipeline: Pipeline, environment: dict[str, str]) -> None:
-    name = pipeline.outputs["function_name"]
-    client("lambda").update_function_configuration(FunctionName=name, Environment={"Variables": environment})
-    client("lambda").get_waiter("function_updated_v2").wait(FunctionName=name)

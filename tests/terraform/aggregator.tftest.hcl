@@ -146,6 +146,36 @@ run "the_role_may_do_what_the_function_does_and_nothing_else" {
   }
 }
 
+run "an_apply_invokes_the_function_with_an_empty_batch_when_package_or_definition_change" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  assert {
+    condition     = one(aws_lambda_invocation.check).input == jsonencode({ Records = [] }) && keys(one(aws_lambda_invocation.check).triggers) == tolist(["definition", "package"])
+    error_message = "What only the function can judge fails the apply."
+  }
+}
+
+run "the_invocation_can_be_left_out" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    check_on_apply = false
+  }
+
+  assert {
+    condition     = length(aws_lambda_invocation.check) == 0
+    error_message = "Whoever applies may have no right to invoke."
+  }
+}
+
 run "the_stream_is_read_in_the_way_that_the_design_says" {
   command = apply
 
@@ -248,7 +278,7 @@ run "all_this_can_be_chosen" {
       maximum_batching_window_seconds = 0
       parallelization_factor          = 10
       maximum_retry_attempts          = 0
-      maximum_record_age_seconds      = -1
+      maximum_record_age_seconds      = 60
       bisect_batch_on_error           = false
       filter_patterns                 = [jsonencode({ dynamodb = { Keys = { pk = { S = [{ prefix = "order#" }] } } } })]
     }
@@ -275,7 +305,7 @@ run "all_this_can_be_chosen" {
   }
 
   assert {
-    condition     = !aws_lambda_event_source_mapping.this.enabled && aws_lambda_event_source_mapping.this.starting_position == "LATEST" && aws_lambda_event_source_mapping.this.batch_size == 10 && aws_lambda_event_source_mapping.this.maximum_batching_window_in_seconds == 0 && aws_lambda_event_source_mapping.this.parallelization_factor == 10 && aws_lambda_event_source_mapping.this.maximum_retry_attempts == 0 && aws_lambda_event_source_mapping.this.maximum_record_age_in_seconds == -1 && !aws_lambda_event_source_mapping.this.bisect_batch_on_function_error
+    condition     = !aws_lambda_event_source_mapping.this.enabled && aws_lambda_event_source_mapping.this.starting_position == "LATEST" && aws_lambda_event_source_mapping.this.batch_size == 10 && aws_lambda_event_source_mapping.this.maximum_batching_window_in_seconds == 0 && aws_lambda_event_source_mapping.this.parallelization_factor == 10 && aws_lambda_event_source_mapping.this.maximum_retry_attempts == 0 && aws_lambda_event_source_mapping.this.maximum_record_age_in_seconds == 60 && !aws_lambda_event_source_mapping.this.bisect_batch_on_function_error
     error_message = "The mapping follows the variables."
   }
 
@@ -512,6 +542,20 @@ run "a_record_age_of_less_than_a_minute_is_refused" {
 
   variables {
     event_source_mapping = { maximum_record_age_seconds = 59 }
+  }
+
+  expect_failures = [var.event_source_mapping]
+}
+
+run "a_record_age_beyond_what_the_stream_keeps_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    event_source_mapping = { maximum_record_age_seconds = 86400 }
   }
 
   expect_failures = [var.event_source_mapping]

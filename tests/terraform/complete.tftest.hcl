@@ -57,7 +57,7 @@ run "two_stacks_of_the_example_differ_in_every_name" {
 
   assert {
     condition = alltrue([
-      for name in [output.source_table_name, output.aggregate_table_name, output.ledger_table_name, output.function_name, output.failure_bucket_name] :
+      for name in [output.source_table_name, output.aggregate_table_name, output.ledger_table_name, output.function_name] :
       startswith(name, "retail-two-")
     ]) && output.log_group_name == "/aws/lambda/retail-two-aggregator"
     error_message = "Every name begins with the given one."

@@ -148,8 +148,8 @@ run "names_of_another_pattern_are_refused" {
 
   assert {
     condition = output.problems == tolist([
-      "aggregates.Sales: this is no name of an aggregate. Use a lower case letter, then up to 62 lower case letters, digits and underscores.",
-      "aggregates.a.measures.number-of-lines: this is no name of a measure. Use a lower case letter, then up to 62 lower case letters, digits and underscores.",
+      "aggregates.Sales: this is not a valid aggregate name. Use a lower case letter, then up to 62 lower case letters, digits and underscores.",
+      "aggregates.a.measures.number-of-lines: this is not a valid measure name. Use a lower case letter, then up to 62 lower case letters, digits and underscores.",
     ])
     error_message = join("\n", output.problems)
   }
@@ -203,10 +203,10 @@ run "time_buckets_that_make_no_sense_are_refused" {
   assert {
     condition = output.problems == tolist([
       "aggregates.a.time_bucket.attribute: it is empty. Name the attribute that has the time of an item.",
-      "aggregates.b.time_bucket.unit: \"days\" is no unit. Use one of minute, hour, day, week, month, quarter, year.",
-      "aggregates.c.time_bucket.timezone: \"+01:00\" is no IANA time zone. Use a name such as \"UTC\" or \"Europe/London\".",
-      "aggregates.d.time_bucket.timezone: \"UTC+1\" is no IANA time zone. Use a name such as \"UTC\" or \"Europe/London\".",
-      "aggregates.e.time_bucket.timezone: \"Europe/ London\" is no IANA time zone. Use a name such as \"UTC\" or \"Europe/London\".",
+      "aggregates.b.time_bucket.unit: \"days\" is not a unit. Use one of minute, hour, day, week, month, quarter, year.",
+      "aggregates.c.time_bucket.timezone: \"+01:00\" is not an IANA time zone. Use a name such as \"UTC\" or \"Europe/London\".",
+      "aggregates.d.time_bucket.timezone: \"UTC+1\" is not an IANA time zone. Use a name such as \"UTC\" or \"Europe/London\".",
+      "aggregates.e.time_bucket.timezone: \"Europe/ London\" is not an IANA time zone. Use a name such as \"UTC\" or \"Europe/London\".",
       "aggregates.f.time_bucket.retention_days: 0 is out of range. Use a whole number of days from 1 to 36500, or leave it out to keep the rows.",
       "aggregates.g.time_bucket.retention_days: 36501 is out of range. Use a whole number of days from 1 to 36500, or leave it out to keep the rows.",
       "aggregates.h.time_bucket.retention_days: 1.5 is out of range. Use a whole number of days from 1 to 36500, or leave it out to keep the rows.",
@@ -320,8 +320,8 @@ run "a_function_has_to_be_known_and_to_get_what_it_needs" {
 
   assert {
     condition = output.problems == tolist([
-      "aggregates.a.measures.a.function: \"median\" is no function. Use one of avg, count, sum.",
-      "aggregates.a.measures.b.function: \"\" is no function. Use one of avg, count, sum.",
+      "aggregates.a.measures.a.function: \"median\" is not a function. Use one of avg, count, sum.",
+      "aggregates.a.measures.b.function: \"\" is not a function. Use one of avg, count, sum.",
       "aggregates.a.measures.c.value: sum needs it. Say what to add up, such as \"quantity\" or \"quantity * unit_price\".",
       "aggregates.a.measures.d.value: avg needs it. Say what to add up, such as \"quantity\" or \"quantity * unit_price\".",
       "aggregates.a.measures.e.value: count takes none. Leave it out; to count some items only, use the aggregate's where.",
@@ -532,5 +532,78 @@ run "the_definition_that_is_refused_for_its_size_has_no_other_fault" {
   assert {
     condition     = length(output.encoded) > 4096
     error_message = "It has ${length(output.encoded)} bytes."
+  }
+}
+
+run "what_people_bring_from_other_languages_is_refused_at_plan" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    aggregates = {
+      a = {
+        where    = "quantity = 0"
+        measures = { n = { function = "sum", value = "quantity >" } }
+      }
+      b = {
+        where    = "x && y"
+        measures = { n = { function = "sum", value = "price // 2" } }
+      }
+      c = {
+        where    = "x AND y"
+        measures = { n = { function = "sum", value = "price or" } }
+      }
+      d = {
+        where    = "x is None"
+        measures = { n = { function = "sum", value = "$price % 2" } }
+      }
+    }
+  }
+
+  assert {
+    condition = toset([for it in output.problems : join(":", slice(split(":", it), 0, 2))]) == toset([
+      "aggregates.a.where: = is not a comparison. Write == to compare.",
+      "aggregates.a.measures.n.value: it ends where something has to follow.",
+      "aggregates.b.where: \"&\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, exists, length, lower, round, upper.",
+      "aggregates.b.measures.n.value: \"//\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, exists, length, lower, round, upper.",
+      "aggregates.c.where: \"AND\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, exists, length, lower, round, upper.",
+      "aggregates.c.measures.n.value: it ends where something has to follow.",
+      "aggregates.d.where: \"is\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, exists, length, lower, round, upper.",
+      "aggregates.d.where: \"None\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, exists, length, lower, round, upper.",
+      "aggregates.d.measures.n.value: \"$\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, exists, length, lower, round, upper.",
+      "aggregates.d.measures.n.value: \"%\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, exists, length, lower, round, upper.",
+    ])
+    error_message = join("\n", output.problems)
+  }
+}
+
+run "what_is_not_an_attribute_path_is_refused_at_plan" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    aggregates = {
+      a = {
+        group_by    = ["product id", "a..b", "upper(x)", "unit-price", "lines[0].sku"]
+        time_bucket = { attribute = "ordered at", unit = "day" }
+        measures    = { n = { function = "count" } }
+      }
+    }
+  }
+
+  assert {
+    condition = output.problems == tolist([
+      "aggregates.a.group_by: \"product id\" is not an attribute path. Write names joined by dots, with [n] for an element of a list: stock_code, customer.region, lines[0].sku.",
+      "aggregates.a.group_by: \"a..b\" is not an attribute path. Write names joined by dots, with [n] for an element of a list: stock_code, customer.region, lines[0].sku.",
+      "aggregates.a.group_by: \"upper(x)\" is not an attribute path. Write names joined by dots, with [n] for an element of a list: stock_code, customer.region, lines[0].sku.",
+      "aggregates.a.time_bucket.attribute: \"ordered at\" is not an attribute path. Write names joined by dots, with [n] for an element of a list: stock_code, customer.region, lines[0].sku.",
+    ])
+    error_message = join("\n", output.problems)
   }
 }

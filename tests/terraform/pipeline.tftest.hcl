@@ -133,3 +133,14 @@ run "a_name_that_no_bucket_may_have_is_refused" {
 
   expect_failures = [var.name]
 }
+
+run "attributes_of_an_api_that_is_not_made_are_refused" {
+  command = plan
+
+  variables {
+    create_api = false
+    api        = { attributes = { id = { type = "S" } } }
+  }
+
+  expect_failures = [var.api]
+}

@@ -30,7 +30,7 @@ run "the_source_table_has_the_given_keys_and_a_stream_with_both_images" {
   }
 
   assert {
-    condition     = length(aws_dynamodb_table.source.ttl) == 0
+    condition     = !aws_dynamodb_table.source.ttl[0].enabled
     error_message = "Items of the source table expire only if asked for."
   }
 }

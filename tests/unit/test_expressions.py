@@ -111,6 +111,7 @@ def test_an_item_that_a_condition_cannot_be_evaluated_for(text, reason):
         ("1 + open('f')", r"column 5: there is no function open\(\); the functions are abs, coalesce, exists"),
         ("quantity ** 2", "column 1: the operator Pow is not part of the language"),
         ("quantity +", "column 11: ends where something has to follow"),
+        ("quantity 2", "column 1: an operator is missing between two values"),
         ("a) + (b", "is not one expression"),
         ("a, b", "is not one expression"),
         ("*a", "Starred is not part of the language"),
