@@ -87,7 +87,7 @@ class _Loop:
     def round(self, pending: Sequence[Change]) -> bool:
         """Try every pending change once; returns whether a pause is due before the next try."""
         contended = False
-        expires_at = {row: state.expires_at for row, state in self._rows.items() if state != ABSENT}
+        expires_at = {row: state.expires_at for row, state in self._rows.items() if state.exists}
         for change in pending:
             change.agree_on_expiry(expires_at)
         for wave in waves(pack(pending, self._clock.now())):

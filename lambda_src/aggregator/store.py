@@ -41,10 +41,11 @@ class RowState(NamedTuple):
 
     items: int
     expires_at: int | None
+    exists: bool = True
 
 
 #: A row that is not there.
-ABSENT = RowState(0, None)
+ABSENT = RowState(0, None, exists=False)
 
 
 @dataclass(slots=True)

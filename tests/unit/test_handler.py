@@ -468,6 +468,17 @@ def test_a_row_whose_expiry_was_edited_by_hand_blocks_nothing(dynamodb, deliver)
     assert rows(dynamodb)["by_product#coffee", "all"]["orders"] == "1"
 
 
+def test_a_row_that_somebody_made_by_hand_blocks_nothing(dynamodb, at):
+    """It has neither a count nor the expiry that the declared retention asks for."""
+    at(0)
+    source = SourceTable()
+    dynamodb.put_item(TableName=AGGREGATE_TABLE, Item={"pk": {"S": "by_day"}, "sk": {"S": "day#2010-12-01"}})
+    answer = aggregator(dynamodb, by_day(1)).handle(event([source.put("1", **item(5))]), Context(SAFETY_MARGIN + 3))
+    assert answer == {"batchItemFailures": []}
+    (row,) = rows(dynamodb).values()
+    assert (row["items"], row["quantity"]) == ("1", "5")
+
+
 def test_a_ledger_entry_damaged_by_hand_is_named(dynamodb, deliver):
     source = SourceTable()
     deliver(source.put("1", **order("tea")))
