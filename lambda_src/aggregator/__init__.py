@@ -5,6 +5,7 @@ Read the modules in this order; each imports only from those above it:
 ===================  ====================================================================
 ``numerics``         decimal arithmetic within what a DynamoDB number can hold
 ``items``            reading attributes out of an item image (DynamoDB JSON)
+``keys``             attribute values as parts of readable, collision-free keys
 ``expressions``      the language of ``value`` and ``where``
 ``buckets``          time buckets
 ``definition``       the declared aggregates, parsed and checked
