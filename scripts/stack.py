@@ -73,8 +73,7 @@ class Stack:
 
     def _terraform(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess[str]:
         environment = {
-            **terraform_environment(os.environ),
-            **Endpoint.from_environment().client_environment(),
+            **Endpoint.from_environment().isolated(terraform_environment(os.environ)),
             "TF_DATA_DIR": str(self._state_folder / "data"),
             "TF_IN_AUTOMATION": "1",
         }

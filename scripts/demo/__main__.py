@@ -62,7 +62,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--lines: at least 20 are needed for corrections and deletions to be seen")
     try:
         endpoint, folder = Endpoint.from_environment(), Folder()
-        os.environ.update(endpoint.client_environment())
+        isolated = endpoint.isolated(os.environ)
+        os.environ.clear()
+        os.environ.update(isolated)
         require_terraform(terraform_environment())
         folder.path.mkdir(exist_ok=True)
         backend = server.choose_backend(endpoint, folder)

@@ -58,6 +58,12 @@ class Endpoint:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
+    def isolated(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Returns `environment` with these variables in the place of all others of AWS: a profile, a session token or
+        the endpoint of a single service would lead clients elsewhere, in the worst case to a real account."""
+        own = {name: value for name, value in environment.items() if not name.startswith("AWS_")}
+        return {**own, **self.client_environment()}
+
 
 @dataclass(frozen=True)
 class Folder:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import localstack_client.session
 import pytest
@@ -59,14 +60,8 @@ def _localstack() -> Iterator[None]:
     backend = server.choose_backend(endpoint, folder)
     was_running = backend.running()
     server.start(backend, endpoint)
-    before = {name: os.environ.get(name) for name in endpoint.client_environment()}
-    os.environ.update(endpoint.client_environment())
-    yield
-    for name, value in before.items():
-        if value is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = value
+    with mock.patch.dict(os.environ, endpoint.isolated(os.environ), clear=True):
+        yield
     if not was_running:
         backend.stop()
 

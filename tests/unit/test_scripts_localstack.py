@@ -363,3 +363,15 @@ class TestRuntimeApi:
             process.stdin.close()
             assert process.wait(timeout=20) == 1
             assert time.monotonic() - begin < 20
+
+
+def test_nothing_of_the_users_own_aws_settings_reaches_the_clients():
+    users = {
+        "PATH": "/bin",
+        "AWS_PROFILE": "production",
+        "AWS_SESSION_TOKEN": "real",
+        "AWS_ENDPOINT_URL_DYNAMODB": "https://dynamodb.eu-west-1.amazonaws.com",
+        "AWS_ACCESS_KEY_ID": "real",
+    }
+    endpoint = Endpoint.from_environment({})
+    assert endpoint.isolated(users) == {"PATH": "/bin", **endpoint.client_environment()}
