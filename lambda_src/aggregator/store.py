@@ -172,7 +172,7 @@ class Store:
         return {kind: action}
 
     def _row_update(self, key: RowKey, delta: RowDelta) -> dict[str, Any]:
-        # Every name is an alias: DynamoDB reserves words that measures may be called by.
+        # Names that DynamoDB reserves (items, group), or that a declaration chooses, stand behind aliases.
         names = {"#revision": "revision"}
         values: dict[str, Any] = {":revision": {"S": secrets.token_hex(8)}}
         sets = ["#revision = :revision"]
