@@ -13,8 +13,10 @@ Read the modules in this order; each imports only from those above it:
 ``ledger``           one entry a source item: version and contributions last applied
 ``records``          from a stream event to the newest change of each source item
 ``transactions``     from changes to few, legal, non-overlapping transactions
-``store``            the only module that talks to DynamoDB
+``store``            the ledger and the aggregate table: one transaction, and what became of it
+``source``           the source table, for what the stream does not tell
 ``apply``            the loop that brings changes into ledger and rows exactly once
+``reconcile``        backfill and replay: entries brought into agreement with the source table
 ``handler``          the Lambda function: wiring, logging, batch item failures
 ===================  ====================================================================
 """

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .contributions import NO_CONTRIBUTIONS, RowKey
+from .contributions import RowKey
 from .records import Change
-from .store import ABSENT, READ_ROWS, Outcome, RowState, Store
+from .store import ABSENT, MAX_KEYS, Outcome, RowState, Store
 from .transactions import Transaction, pack, waves
 
 #: Backoff after throttling and conflicts, in seconds: full jitter under an exponentially growing bound
@@ -66,11 +66,16 @@ def apply(changes: Sequence[Change], store: Store, clock: Clock, run: Run) -> Re
         contended = loop.round(pending)
         pending = [change for change in pending if change.entry_key not in loop.finished]
         if contended and pending:
-            bound = min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(attempt, 10))
+            pause(clock, attempt)
             attempt += 1
-            clock.sleep(min(random.uniform(0, bound), max(clock.remaining(), 0)))  # noqa: S311 - jitter, no secret
     loop.result.unapplied = pending
     return loop.result
+
+
+def pause(clock: Clock, attempt: int) -> None:
+    """Wait before the try after ``attempt`` (from 0) was turned away, at most as long as the time that is left."""
+    bound = min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(attempt, 10))
+    clock.sleep(min(random.uniform(0, bound), max(clock.remaining(), 0)))  # noqa: S311 - jitter, no secret
 
 
 class _Loop:
@@ -109,8 +114,8 @@ class _Loop:
         """Read rows that lose items: a refused transaction costs far more than half a read unit a row."""
         losing = {key for transaction in wave for key, delta in transaction.rows.items() if delta.items < 0}
         unknown = sorted(losing - self._rows.keys())
-        for start in range(0, len(unknown), READ_ROWS):
-            states = self._store.read_rows(unknown[start : start + READ_ROWS]) if self._clock.remaining() > 0 else None
+        for start in range(0, len(unknown), MAX_KEYS):
+            states = self._store.read_rows(unknown[start : start + MAX_KEYS]) if self._clock.remaining() > 0 else None
             if states is None:
                 # Guessing is a help, not a need: the time is better spent on writing.
                 return
@@ -132,7 +137,9 @@ class _Loop:
             self._rows[row] = state
         for change in transaction.changes:
             if change.entry_key in outcome.entries:
-                self._correct(change, outcome)
+                if not change.correct(outcome.entries[change.entry_key]):
+                    self.finished.add(change.entry_key)
+                    self.result.duplicates += 1
             elif invalid and len(transaction.changes) == 1:
                 change.quarantine(f"the rows cannot take this item's numbers: {invalid}")
             elif invalid:
@@ -151,11 +158,3 @@ class _Loop:
                 items = before.items + delta.items
                 expires_at = delta.expires_at if delta.joined else before.expires_at
                 self._rows[row] = RowState(items, expires_at) if items > 0 else ABSENT
-
-    def _correct(self, change: Change, outcome: Outcome) -> None:
-        entry = outcome.entries[change.entry_key]
-        if entry is not None and entry.version >= change.version:
-            self.finished.add(change.entry_key)
-            self.result.duplicates += 1
-        else:
-            change.expect(entry.contributions if entry else NO_CONTRIBUTIONS)

@@ -91,8 +91,8 @@ class Aggregator:
             _InvocationClock(context.get_remaining_time_in_millis),
             self._run,
         )
-        first = min((change.position for change in result.unapplied), default=None)
-        failures = [] if first is None else [{"itemIdentifier": batch[first].sequence_number}]
+        first = min((change.earliest for change in result.unapplied), key=int, default=None)
+        failures = [] if first is None else [{"itemIdentifier": first}]
         _log(batch, result)
         return {"batchItemFailures": failures}
 

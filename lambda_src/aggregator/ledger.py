@@ -20,13 +20,11 @@ TOMBSTONE_SECONDS = 7 * 86_400
 #: DynamoDB's limit for a partition key, in bytes of UTF-8.
 _MAX_PARTITION_KEY_BYTES = 2_048
 
+#: Of an entry that no stream record has written yet, only a backfill: below the version of every record.
+LOWEST_VERSION = "0"
+
 #: An item of DynamoDB has at most 400 KB; the rest of an entry (keys, version, source key) takes a few.
 MAX_CONTRIBUTIONS_BYTES = 300_000
-
-#: Write an entry where there was none, or one without contributions of an older version.
-CONDITION_NONE = "attribute_not_exists(pk) OR (version < :version AND contributions = :expected)"
-#: Write an entry where the contributions were as expected, and the version older.
-CONDITION_SAME = "version < :version AND contributions = :expected"
 
 
 class DamagedEntry(RuntimeError):
@@ -35,16 +33,21 @@ class DamagedEntry(RuntimeError):
 
 @dataclass(frozen=True)
 class Entry:
-    """What the ledger holds of a source item; ``contributions`` is canonical text."""
+    """What the ledger holds of a source item; ``contributions`` is canonical text.
+
+    ``definition`` is the fingerprint of the aggregates that they were computed under; empty where their rows refused
+    them.
+    """
 
     version: str
     contributions: str
+    definition: str
 
     @classmethod
     def from_item(cls, item: Item) -> "Entry":
         """Read an entry from its item in DynamoDB JSON. Raises :class:`DamagedEntry`."""
         try:
-            return cls(item["version"]["S"], item["contributions"]["S"])
+            return cls(item["version"]["S"], item["contributions"]["S"], item["definition"]["S"])
         except KeyError as missing:
             raise DamagedEntry(
                 f"the ledger entry {item['pk']['S']} has no {missing}: it was edited by hand; restore it, for example "

@@ -8,8 +8,8 @@ from typing import Any
 
 from .contributions import NO_CONTRIBUTIONS, Contributions, RowKey, contributions_of, from_text, to_text
 from .definition import Definition
-from .items import Item, UnusableItem
-from .ledger import MAX_CONTRIBUTIONS_BYTES, entry_key, version
+from .items import AttributeValue, Item, UnusableItem
+from .ledger import MAX_CONTRIBUTIONS_BYTES, Entry, entry_key, version
 
 
 class UnusableEvent(ValueError):
@@ -36,8 +36,9 @@ class Change:
 
     ``computed`` are the item's contributions and why there are none (``error``); ``contributions`` is what the entry
     will hold, the same unless a row cannot take it; ``expected`` is what the entry is believed to hold: a failed
-    condition corrects the belief. ``position`` is that of the item's earliest record in the batch. ``alone`` keeps
-    the change out of shared transactions, once one of those was refused for a number that a row cannot hold.
+    condition corrects the belief. ``earliest`` is the sequence number of the item's earliest record in the batch, empty
+    where no record is behind the change. ``alone`` keeps the change out of shared transactions, once one of those was
+    refused for a number that a row cannot hold.
     """
 
     entry_key: str
@@ -46,7 +47,7 @@ class Change:
     computed: tuple[Contributions, str | None]
     expected: Contributions
     changed_at: str
-    position: int
+    earliest: str
     alone: bool = False
     contributions: Contributions = field(init=False)
     error: str | None = field(init=False)
@@ -58,8 +59,24 @@ class Change:
         self.text = to_text(self.contributions)
         self.expected_text = to_text(self.expected)
 
-    def expect(self, text: str) -> None:
-        """Take what the entry really holds as the new belief, and start over from what was computed."""
+    @property
+    def condition(self) -> tuple[str, dict[str, AttributeValue]]:
+        """The condition on the entry and its values: older than this change, and holding what is expected."""
+        older = "version < :version AND contributions = :expected"
+        values: dict[str, AttributeValue] = {":version": {"S": self.version}, ":expected": {"S": self.expected_text}}
+        if self.expected_text == NO_CONTRIBUTIONS:
+            return f"attribute_not_exists(pk) OR ({older})", values
+        return older, values
+
+    def correct(self, entry: Entry | None) -> bool:
+        """Learn what the entry really holds; returns whether anything is left to do."""
+        if entry is not None and entry.version >= self.version:
+            return False
+        self._expect(entry.contributions if entry else NO_CONTRIBUTIONS)
+        return True
+
+    def _expect(self, text: str) -> None:
+        """Take the new belief, and start over from what was computed."""
         self.expected_text = text
         self.expected = from_text(text)
         self.contributions, self.error = self.computed
@@ -127,36 +144,41 @@ def changes(definition: Definition, records: Iterable[Record]) -> list[Change]:
     """
     oldest: dict[str, Record] = {}
     newest: dict[str, Record] = {}
-    position: dict[str, int] = {}
-    for index, record in enumerate(records):
+    for record in records:
         key = record.entry_key
-        position.setdefault(key, index)
         if key not in oldest or record.version < oldest[key].version:
             oldest[key] = record
         if key not in newest or record.version > newest[key].version:
             newest[key] = record
-    return [_change(definition, newest[key], oldest[key], position[key]) for key in newest]
+    return [_change(definition, newest[key], oldest[key]) for key in newest]
 
 
-def _change(definition: Definition, newest: Record, oldest: Record, position: int) -> Change:
-    contributions: Contributions = {}
-    error = None
-    if newest.event_name != "REMOVE" and newest.new_image is not None:
-        try:
-            contributions = contributions_of(definition, newest.new_image)
-            if len(to_text(contributions).encode()) > MAX_CONTRIBUTIONS_BYTES:
-                raise UnusableItem("the contributions are too large for a ledger entry; shorten the group's values")
-        except UnusableItem as unusable:
-            contributions, error = {}, str(unusable)
+def _change(definition: Definition, newest: Record, oldest: Record) -> Change:
     return Change(
         entry_key=newest.entry_key,
         source_key=newest.source_key,
         version=newest.version,
-        computed=(contributions, error),
+        computed=compute(definition, None if newest.event_name == "REMOVE" else newest.new_image),
         expected=_predicted(definition, oldest),
         changed_at=newest.changed_at,
-        position=position,
+        earliest=oldest.sequence_number,
     )
+
+
+def compute(definition: Definition, image: Item | None) -> tuple[Contributions, str | None]:
+    """The contributions of an item's image, and why there are none where the item has to be quarantined.
+
+    ``image`` is None for an item that is gone.
+    """
+    if image is None:
+        return {}, None
+    try:
+        contributions = contributions_of(definition, image)
+        if len(to_text(contributions).encode()) > MAX_CONTRIBUTIONS_BYTES:
+            raise UnusableItem("the contributions are too large for a ledger entry; shorten the group's values")
+    except UnusableItem as unusable:
+        return {}, str(unusable)
+    return contributions, None
 
 
 def _predicted(definition: Definition, oldest: Record) -> Contributions:

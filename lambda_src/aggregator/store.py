@@ -1,4 +1,7 @@
-"""The only module that talks to DynamoDB: writes one transaction, and says exactly what became of it."""
+"""The tables that the package keeps: writes one transaction, and says exactly what became of it.
+
+With :mod:`aggregator.source`, which reads the source table, the only module that talks to DynamoDB.
+"""
 
 import math
 import secrets
@@ -9,9 +12,10 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
-from .contributions import NO_CONTRIBUTIONS, RowKey, description
+from .contributions import RowKey, description
 from .definition import Definition
-from .ledger import CONDITION_NONE, CONDITION_SAME, Entry, entry_item
+from .items import Item
+from .ledger import ITEM, Entry, entry_item
 from .numerics import format_number
 from .records import Change
 from .transactions import RowDelta, Transaction
@@ -33,7 +37,7 @@ _TRANSIENT_CODES = frozenset(
     )
 )
 #: Keys that one BatchGetItem takes.
-READ_ROWS = 100
+MAX_KEYS = 100
 
 
 class RowState(NamedTuple):
@@ -99,7 +103,7 @@ class Store:
         return Outcome(applied=True)
 
     def read_rows(self, keys: Sequence[RowKey]) -> dict[RowKey, RowState] | None:
-        """The states of at most :data:`READ_ROWS` rows, in one call; None where they could not be read now.
+        """The states of at most :data:`MAX_KEYS` rows, in one call; None where they could not be read now.
 
         Eventually consistent, because it only serves to guess: the conditions of the write decide.
         """
@@ -108,22 +112,37 @@ class Store:
             "ProjectionExpression": "pk, sk, #items, expires_at",
             "ExpressionAttributeNames": {"#items": "items"},
         }
-        try:
-            answer = self._client.batch_get_item(RequestItems={self._aggregate_table: request})
-        except (HTTPClientError, ConnectionError):
+        answer = batch_get(self._client, self._aggregate_table, request)
+        if answer is None:
             return None
-        except ClientError as error:
-            if _is_transient(error):
-                return None
-            raise
+        found, unread = answer
         states = dict.fromkeys(keys, ABSENT)
-        for key in answer.get("UnprocessedKeys", {}).get(self._aggregate_table, {}).get("Keys", []):
+        for key in unread:
             del states[RowKey(key["pk"]["S"], key["sk"]["S"])]
-        for row in answer["Responses"].get(self._aggregate_table, []):
+        for row in found:
             states[RowKey(row["pk"]["S"], row["sk"]["S"])] = _row_state(row)
         return states
 
+    def read_entries(self, keys: Sequence[str]) -> dict[str, Entry | None]:
+        """The ledger entries of at most :data:`MAX_KEYS` partition keys, read consistently in one call.
+
+        None stands for an entry that is not there; a key that could not be read now is left out. Raises
+        :class:`aggregator.ledger.DamagedEntry`.
+        """
+        request = {"Keys": [{"pk": {"S": key}, "sk": {"S": ITEM}} for key in keys], "ConsistentRead": True}
+        answer = batch_get(self._client, self._ledger_table, request)
+        if answer is None:
+            return {}
+        found, unread = answer
+        entries: dict[str, Entry | None] = dict.fromkeys(keys)
+        for key in unread:
+            del entries[key["pk"]["S"]]
+        for item in found:
+            entries[item["pk"]["S"]] = Entry.from_item(item)
+        return entries
+
     def _put_entry(self, change: Change, now: int) -> dict[str, Any]:
+        condition, values = change.condition
         return {
             "TableName": self._ledger_table,
             "Item": entry_item(
@@ -137,11 +156,8 @@ class Store:
                 changed_at=change.changed_at,
                 now=now,
             ),
-            "ConditionExpression": CONDITION_NONE if change.expected_text == NO_CONTRIBUTIONS else CONDITION_SAME,
-            "ExpressionAttributeValues": {
-                ":version": {"S": change.version},
-                ":expected": {"S": change.expected_text},
-            },
+            "ConditionExpression": condition,
+            **({"ExpressionAttributeValues": values} if values else {}),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
@@ -237,6 +253,23 @@ class Store:
                 case transient:
                     outcome.retry.append(transient)
         return outcome
+
+
+def batch_get(client: Any, table: str, request: Mapping[str, Any]) -> tuple[list[Item], list[Item]] | None:
+    """The items found in one table by one BatchGetItem, and the keys left unprocessed; None if it failed for now.
+
+    Raises ``ClientError`` for faults that time does not mend.
+    """
+    try:
+        answer = client.batch_get_item(RequestItems={table: request})
+    except (HTTPClientError, ConnectionError):
+        return None
+    except ClientError as error:
+        if _is_transient(error):
+            return None
+        raise
+    unread = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+    return answer["Responses"].get(table, []), unread
 
 
 def _is_transient(error: ClientError) -> bool:

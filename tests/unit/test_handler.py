@@ -1,8 +1,5 @@
 """The whole function against an in-process DynamoDB (moto): event in, rows and ledger out."""
 
-import base64
-import gzip
-import json
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -14,6 +11,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from aggregator import handler
 from aggregator.handler import SAFETY_MARGIN, Aggregator, ConfigurationError
 from aggregator.ledger import DamagedEntry
+from tests.support.function import environment
 from tests.support.stream import SourceTable, event
 from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE, entries, rows, scan
 
@@ -44,14 +42,6 @@ class Context:
 
     def get_remaining_time_in_millis(self) -> int:
         return int((self._end - time.monotonic()) * 1000)
-
-
-def environment(aggregates: dict[str, Any]) -> dict[str, str]:
-    return {
-        "AGGREGATES": base64.b64encode(gzip.compress(json.dumps(aggregates).encode())).decode(),
-        "AGGREGATE_TABLE": AGGREGATE_TABLE,
-        "LEDGER_TABLE": LEDGER_TABLE,
-    }
 
 
 def aggregator(client: Any, aggregates: dict[str, Any] | None = None) -> Aggregator:
@@ -498,6 +488,13 @@ def test_an_item_that_its_rows_refused_is_not_done_under_this_definition(dynamod
     broken.handle(event([source.put("1", **order("tea")), source.put("2", product="tea")]), Context())
     assert entries(dynamodb)["item#1"]["definition"]["S"] == ""
     assert entries(dynamodb)["item#2"]["definition"]["S"] != ""
+
+
+def test_the_earliest_unapplied_record_is_named_whatever_its_place_in_the_event(dynamodb):
+    source = SourceTable()
+    batch = [source.put("1", **order("tea")), source.put("2", **order("tea")), source.put("1", **order("coffee"))]
+    answer = aggregator(dynamodb).handle(event(reversed(batch)), Context(SAFETY_MARGIN))
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "101"}]}
 
 
 def test_a_batch_of_several_transactions(dynamodb, deliver):

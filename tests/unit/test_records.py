@@ -26,7 +26,7 @@ def test_of_several_records_of_an_item_the_newest_counts_and_the_oldest_predicts
         assert by_key["item#1"].text == '[["total","all",{"quantity":"3"}]]'
         assert by_key["item#1"].expected_text == '[["total","all",{"quantity":"1"}]]'
         assert by_key["item#2"].expected_text == "[]"
-    assert {change.entry_key: change.position for change in changes(*stream)} == {"item#1": 0, "item#2": 1}
+        assert {key: change.earliest for key, change in by_key.items()} == {"item#1": "102", "item#2": "103"}
 
 
 def test_an_insert_and_a_removal_in_one_batch_contribute_nothing():
@@ -50,7 +50,7 @@ def test_a_number_that_no_row_takes_first_contributes_nothing_then_what_is_there
     assert (change.text, change.error) == ("[]", "row says no")
     change.quarantine("row still says no")
     assert (change.text, change.expected_text) == (change.expected_text, '[["total","all",{"quantity":"1"}]]')
-    change.expect('[["total","all",{"quantity":"7"}]]')
+    assert change.correct(Entry("0", '[["total","all",{"quantity":"7"}]]', "f"))
     assert (change.text, change.error) == ('[["total","all",{"quantity":"2"}]]', None)
 
 
@@ -96,7 +96,7 @@ def test_only_tombstones_expire_and_only_quarantined_entries_are_listed():
     assert tombstone["expires_at"] == {"N": "604800"}
     assert "quarantined_at" not in counted | tombstone
     assert quarantined["quarantined_at"] == {"S": "t"}
-    assert Entry.from_item(counted) == Entry("v/1", "[[]]")
+    assert Entry.from_item(counted) == Entry("v/1", "[[]]", "f")
 
 
 @pytest.mark.parametrize(
