@@ -48,6 +48,14 @@ test-terraform: setup ## Terraform's own tests, with a mocked provider
 pytest: setup ## Unit tests and the integration tests on LocalStack
 	$(PYTHON) -m pytest
 
+.PHONY: simulate
+simulate: setup ## Simulations of the pipeline: SEEDS=100000, or SEED=42 for one with its trace
+	@$(PYTHON) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000))
+
+.PHONY: mutants
+mutants: setup ## Deliberate faults in the code, and how many simulations it takes to notice each
+	@$(PYTHON) -m tests.simulation --mutants
+
 .PHONY: format
 format: setup ## Format Python and Terraform sources
 	$(PYTHON) -m ruff format

@@ -1,0 +1,341 @@
+"""Deliberate faults of the package: each has to be noticed, or the guarantee that it breaks is not tested.
+
+A mutant replaces text in a copy of the package, which a process of its own then simulates with. Where the text is not
+there exactly once any more, the table below has to follow the code.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+#: A mutant that survives so many seeds counts as not caught.
+MAX_SEEDS = 2_000
+
+_PROGRAM = """
+from tests.simulation.campaign import first_failure
+tried, failure = first_failure(range({seeds}))
+print(tried if failure else 0)
+print(failure.reason.strip().splitlines()[-1][:300] if failure else "")
+"""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A fault: what it is, in which module of the package, and the text that is replaced."""
+
+    fault: str
+    module: str
+    old: str
+    new: str
+
+
+MUTANTS = (
+    # The ledger entry's condition
+    Mutant(
+        "an entry is written whatever its version",
+        "records",
+        'older = "version < :version AND contributions = :expected"',
+        'older = "contributions = :expected AND :version = :version"',
+    ),
+    Mutant(
+        "an entry is written whatever it contributes",
+        "records",
+        'older = "version < :version AND contributions = :expected"',
+        'older = "version < :version AND attribute_exists(contributions) AND :expected = :expected"',
+    ),
+    Mutant(
+        "an entry of the same version is written again",
+        "records",
+        'older = "version < :version AND',
+        'older = "version <= :version AND',
+    ),
+    Mutant(
+        "an entry that is there is not expected to be there",
+        "records",
+        'return f"attribute_not_exists(pk) OR ({older})", values',
+        'return f"attribute_not_exists(pk) OR (:version = :version AND :expected = :expected)", values',
+    ),
+    Mutant(
+        "versions are compared without padding",
+        "ledger",
+        "{sequence_number:0>40}",
+        "{sequence_number}",
+    ),
+    # What a refusal teaches
+    Mutant(
+        "what the entry really holds is not learned",
+        "records",
+        "        self.expected = from_text(text)\n",
+        "        pass\n",
+    ),
+    Mutant(
+        "a duplicate is taken for a record still to be applied",
+        "records",
+        "if entry is not None and entry.version >= self.version:",
+        "if entry is not None and entry.version > self.version:",
+    ),
+    Mutant(
+        "a newer record is given up where an older one was applied",
+        "records",
+        "if entry is not None and entry.version >= self.version:",
+        "if entry is not None:",
+    ),
+    Mutant(
+        "an absent entry is taken for one that was applied",
+        "records",
+        "if entry is not None and entry.version >= self.version:",
+        "if entry is None or entry.version >= self.version:",
+    ),
+    # Rows
+    Mutant(
+        "a row is deleted whatever it holds",
+        "store",
+        '"ConditionExpression": "NOT #items > :leaving",',
+        '"ConditionExpression": "NOT #items > :leaving OR #items > :leaving",',
+    ),
+    Mutant(
+        "a row that loses its last item stays",
+        "store",
+        'conditions.append("#items > :leaving")',
+        'conditions.append("#items >= :leaving")',
+    ),
+    Mutant(
+        "what a refusal says of a row is not learned",
+        "apply",
+        "            self._rows[row] = state\n        for change",
+        "            pass\n        for change",
+    ),
+    Mutant("the number of items is not kept", "store", "        if delta.items:\n", "        if False:\n"),
+    Mutant(
+        "what is taken back is not negative",
+        "transactions",
+        "combine = EXACT.add if sign > 0 else EXACT.subtract",
+        "combine = EXACT.add",
+    ),
+    Mutant(
+        "a row is left out where the items are the same",
+        "transactions",
+        "return self.items == 0 and not any(self.amounts.values()) and not self.retimed",
+        "return self.items == 0",
+    ),
+    # Classification of errors and answers
+    Mutant(
+        "a lost answer counts as applied",
+        "store",
+        "            return Outcome(retry=[type(error).__name__])\n",
+        "            return Outcome(applied=True)\n",
+    ),
+    Mutant(
+        "a throttled write counts as applied",
+        "store",
+        "            return Outcome(retry=[code])\n",
+        "            return Outcome(applied=True)\n",
+    ),
+    Mutant(
+        "a conflict counts as applied",
+        "store",
+        "                case transient:\n                    outcome.retry.append(transient)\n        return outcome",
+        "                case transient:\n                    return Outcome(applied=True)\n        return outcome",
+    ),
+    Mutant(
+        "a conflict quarantines",
+        "store",
+        "                    outcome.retry.append(transient)\n",
+        "                    outcome.invalid = transient\n",
+    ),
+    Mutant(
+        "a server error is permanent",
+        "store",
+        'return error.response["Error"]["Code"] in _TRANSIENT_CODES or status >= 500',
+        'return error.response["Error"]["Code"] in _TRANSIENT_CODES - {"InternalServerError"}',
+    ),
+    Mutant(
+        "of mixed reasons only the first is read",
+        "store",
+        'outcome.entries[changes[index].entry_key] = _entry(reason.get("Item"))',
+        'outcome.entries[changes[0].entry_key] = _entry(reason.get("Item"))',
+    ),
+    # The answer to Lambda
+    Mutant(
+        "failures are not reported",
+        "handler",
+        'failures = [] if first is None else [{"itemIdentifier": first}]',
+        "failures = []",
+    ),
+    Mutant(
+        "the last failure is reported, not the first",
+        "handler",
+        "first = min((change.earliest for change in result.unapplied), key=int, default=None)",
+        "first = max((change.earliest for change in result.unapplied), key=int, default=None)",
+    ),
+    Mutant(
+        "an item that fails is reported by its last record",
+        "records",
+        "earliest=oldest.sequence_number,",
+        "earliest=newest.sequence_number,",
+    ),
+    Mutant(
+        "no margin is kept before the timeout",
+        "handler",
+        "SAFETY_MARGIN = CONNECT_TIMEOUT + READ_TIMEOUT + 1",
+        "SAFETY_MARGIN = 0",
+    ),
+    # Records
+    Mutant(
+        "the last record of an item wins, not the newest",
+        "records",
+        "if key not in newest or record.version > newest[key].version:",
+        "if True:",
+    ),
+    Mutant(
+        "a change without a contribution is forgotten",
+        "apply",
+        "    pending = list(changes)\n    attempt = 0",
+        "    pending = [c for c in changes if c.text != c.expected_text or c.error]\n    attempt = 0",
+    ),
+    Mutant(
+        "a deletion is not seen",
+        "records",
+        'computed=compute(definition, None if newest.event_name == "REMOVE" else newest.new_image)',
+        "computed=compute(definition, newest.new_image or newest.old_image)",
+    ),
+    Mutant(
+        "a bad item blocks its batch",
+        "records",
+        "    except UnusableItem as unusable:\n        return {}, str(unusable)\n",
+        "    except ZeroDivisionError as unusable:\n        return {}, str(unusable)\n",
+    ),
+    # Tombstones and quarantine
+    Mutant(
+        "a tombstone expires at once",
+        "ledger",
+        "TOMBSTONE_SECONDS = 7 * 86_400",
+        "TOMBSTONE_SECONDS = 0",
+    ),
+    Mutant(
+        "an entry with contributions expires",
+        "ledger",
+        "    elif contributions == NO_CONTRIBUTIONS:\n",
+        "    else:\n",
+    ),
+    Mutant(
+        "an item that its rows refused counts as done",
+        "store",
+        'fingerprint=self._definition.fingerprint if change.error == change.computed[1] else "",',
+        "fingerprint=self._definition.fingerprint,",
+    ),
+    Mutant(
+        "what cannot be taken back is forgotten",
+        "records",
+        "            self.contributions, self.text = self.expected, self.expected_text\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "a row past its retention is written",
+        "transactions",
+        "if contribution.expires_at is not None and contribution.expires_at <= now:",
+        "if False:",
+    ),
+    # Backfill and replay
+    Mutant(
+        "a backfill writes whatever the entry is now",
+        "reconcile",
+        'return "version = :read AND contributions = :expected", values',
+        'return "attribute_exists(version) AND (:read = :read OR :expected = :expected)", values',
+    ),
+    Mutant(
+        "a backfill writes although an entry has appeared",
+        "reconcile",
+        'return "attribute_not_exists(pk)", {}',
+        'return "attribute_not_exists(pk) OR attribute_exists(pk)", {}',
+    ),
+    Mutant(
+        "a backfill raises versions",
+        "reconcile",
+        "version=target.version or (entry.version if entry else LOWEST_VERSION),",
+        'version=target.version or "3",',
+    ),
+    Mutant(
+        "an item that is gone cannot be reconciled",
+        "reconcile",
+        "return target.version is None and entries[target.entry_key] is None and images[target.entry_key] is None",
+        "return images[target.entry_key] is None",
+    ),
+    Mutant(
+        "a backfill gives up an entry that has moved",
+        "reconcile",
+        "        again |= {change.entry_key for change in changes if change.moved}\n",
+        "",
+    ),
+    Mutant(
+        "a replay raises the version only",
+        "reconcile",
+        "computed=compute(self._definition, image),",
+        "computed=(from_text(entry.contributions if entry else NO_CONTRIBUTIONS), None),",
+    ),
+    Mutant(
+        "keys that were left unprocessed count as absent",
+        "store",
+        '            del entries[key["pk"]["S"]]\n',
+        "            pass\n",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a mutant was caught: after how many seeds (0: not at all), and what was noticed."""
+
+    mutant: Mutant
+    seeds: int
+    noticed: str
+
+
+def check(mutant: Mutant) -> Verdict:
+    """Simulate with the fault until it is noticed. Raises ``ValueError`` where the code is not as the mutant says."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(ROOT / "lambda_src", folder, dirs_exist_ok=True)
+        module = Path(folder) / "aggregator" / f"{mutant.module}.py"
+        source = module.read_text()
+        if source.count(mutant.old) != 1:
+            raise ValueError(f"{mutant.module}.py has {mutant.old!r} {source.count(mutant.old)} times, not once")
+        module.write_text(source.replace(mutant.old, mutant.new))
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM.format(seeds=MAX_SEEDS)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join((folder, str(ROOT)))},
+            capture_output=True,
+            text=True,
+        )
+    if done.returncode != 0:
+        raise ValueError(f"the simulation does not start with the fault {mutant.fault!r}:\n{done.stderr}")
+    seeds, noticed = done.stdout.splitlines()
+    return Verdict(mutant, int(seeds), noticed)
+
+
+def verdicts() -> Iterator[Verdict]:
+    """Check every mutant, as many at a time as there are processors."""
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        yield from threads.map(check, MUTANTS)
+
+
+def check_all() -> int:
+    """Check every mutant and print the table of docs/exactness.md; returns the exit code."""
+    missed = 0
+    print("| deliberate fault | in | seeds until noticed |\n| --- | --- | --- |")
+    for verdict in verdicts():
+        missed += verdict.seeds == 0
+        print(
+            f"| {verdict.mutant.fault} | {verdict.mutant.module} | {verdict.seeds or 'NOT NOTICED'} |"
+            + (f" <!-- {verdict.noticed} -->" if os.environ.get("REASONS") else ""),
+            flush=True,
+        )
+    print(f"\n{len(MUTANTS) - missed} of {len(MUTANTS)} faults noticed")
+    return 1 if missed else 0

@@ -1,0 +1,311 @@
+"""One simulation from one seed: writes, deliveries, faults, and what has to be true while it runs and at its end."""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from aggregator.contributions import from_text
+from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE
+
+from . import orders
+from .dynamodb import Change, DynamoDB
+from .function import Function, Wrong, virtual
+from .mapping import Mapping, Record
+from .scenario import DAY, Scenario, scenario
+from .scheduler import Scheduler, Task
+from .stream import SOURCE_TABLE, Stream
+from .weather import LATEST, Client, Weather
+
+#: After so many steps a simulation is taken to be stuck. Most need a few hundred.
+MAX_STEPS = 200_000
+TOMBSTONE = 7 * DAY
+
+logging.getLogger("aggregator").setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a simulation was; equal for equal seeds, whatever the machine."""
+
+    seed: int
+    steps: int
+    invocations: int
+    last_random: float
+
+
+def simulate(
+    seed: int,
+    trace: Callable[[str], None] | None = None,
+    *,
+    database: Any = None,
+    drawn: Scenario | None = None,
+) -> Report:
+    """Run the simulation of a seed. Raises :class:`Wrong` where anything is not as it has to be.
+
+    ``trace`` gets a line for each event. ``database`` is a client of a real DynamoDB with empty tables instead of the
+    in-process one; ``drawn`` a scenario instead of the one that the seed draws.
+    """
+    random = Random(seed)  # noqa: S311 - no secret
+    chosen = drawn or scenario(random)
+    scheduler = Scheduler(random, trace)
+    scheduler.log("%s", chosen)
+    simulation = _Simulation(scheduler, chosen, database)
+    try:
+        with virtual(scheduler):
+            simulation.run()
+    finally:
+        scheduler.close()
+    return Report(seed, scheduler.steps, simulation.function.invocations, random.random())
+
+
+class _Simulation:
+    def __init__(self, scheduler: Scheduler, scenario: Scenario, database: Any) -> None:
+        self._scheduler = scheduler
+        self._scenario = scenario
+        self._database = database
+        if database is None:
+            self._database = DynamoDB({SOURCE_TABLE: ["id"], AGGREGATE_TABLE: ["pk", "sk"], LEDGER_TABLE: ["pk", "sk"]})
+            self._database.on_commit = self._check_commit
+            self._database.stale = lambda: scheduler.random.random() < 0.3
+        self._sums: dict[orders.Key, dict[str, Any]] = {}
+        self._weather = Weather(**vars(scenario.weather))
+        self._stream = Stream(scheduler, self._database)
+        self._aggregates = orders.BEFORE
+        client = Client(scheduler, self._database, self._weather)
+        self.function = Function(scheduler, client, orders.BEFORE, scenario.timeout)
+        #: The on-failure destination: what the mappings gave up, and whether it was replayed.
+        self._given_up: deque[list[Record]] = deque()
+        self._replays: list[Task] = []
+        self._mappings: list[Mapping] = []
+        self._done = False
+
+    def run(self) -> None:
+        self._scheduler.spawn(self._main)
+        self._scheduler.run(lambda: self._done or self._scheduler.steps > MAX_STEPS)
+        if not self._done:
+            raise Wrong("it never comes to an end")
+
+    def _main(self) -> None:
+        scheduler, scenario, random = self._scheduler, self._scenario, self._scheduler.random
+        for number in range(scenario.old_items):
+            item = orders.random_item(random, f"old-{number}", scheduler.now, bad=scenario.bad)
+            self._stream.put(item, recorded=False)
+        self._new_mapping()
+        tasks = [scheduler.spawn(self._write)]
+        length = scenario.writes * scenario.pause
+        if scenario.definition_change:
+            tasks.append(scheduler.spawn(self._change_definition, delay=random.random() * length))
+        elif scenario.old_items:
+            tasks.append(scheduler.spawn(self._backfill, delay=random.random() * length))
+        if scenario.second_mapping:
+            tasks.append(scheduler.spawn(self._new_mapping, delay=random.random() * length))
+        if scenario.refusing_row:
+            tasks.append(scheduler.spawn(self._refuse_for_a_while, delay=random.random() * length))
+        if scenario.outage is not None:
+            tasks.append(scheduler.spawn(self._deny_for_a_while, delay=random.random() * length))
+        tasks += [
+            scheduler.spawn(self._stream.reshard, delay=random.random() * length) for _ in range(scenario.reshardings)
+        ]
+        for task in tasks:
+            scheduler.join(task)
+        scheduler.sleep(random.random() * 60)
+        self._weather.clear()
+        scheduler.log("the weather clears up")
+        if scenario.refusing_row:
+            # Only now can the items that the row refused be counted.
+            scheduler.sleep(scenario.timeout + LATEST)
+            self._backfill()
+            self.function.retry([entry["source_key"]["M"] for entry in self._items(LEDGER_TABLE) if "error" in entry])
+        scheduler.sleep(scenario.idle)
+        self._expire()
+        self._stream.close()
+        while not all(mapping.finished for mapping in self._mappings) or self._given_up:
+            self._replay_some()
+            scheduler.sleep(60)
+        for task in self._replays:
+            scheduler.join(task)
+        scheduler.sleep(scenario.timeout + LATEST)
+        self._check_end()
+        self._done = True
+
+    def _new_mapping(self) -> None:
+        mapping = Mapping(
+            self._scheduler, self._stream, self._scenario.settings, self.function.invoke, self._given_up.append
+        )
+        self._mappings.append(mapping)
+
+    def _write(self) -> None:
+        """The applications that write the source table, and its TTL."""
+        scheduler, scenario, random = self._scheduler, self._scenario, self._scheduler.random
+        keys = [f"order-{number}" for number in range(scenario.keys)] + list(self._stream.items)
+        for _ in range(scenario.writes):
+            scheduler.sleep(random.expovariate(1 / scenario.pause))
+            key = random.choice(keys)
+            if key in self._stream.items and random.random() < 0.3:
+                self._stream.delete(key, expired=random.random() < 0.3)
+            else:
+                self._stream.put(orders.random_item(random, key, scheduler.now, bad=scenario.bad))
+            if random.random() < 0.05:
+                self._expire()
+            if scenario.replays_at_once and random.random() < 0.2:
+                self._replay_some()
+
+    def _replay_some(self) -> None:
+        """Replay what was given up, in any order, each in a task of its own."""
+        waiting = list(self._given_up)
+        self._given_up.clear()
+        self._scheduler.random.shuffle(waiting)
+        for batch in waiting:
+            delay = self._scheduler.random.random() * 60
+            self._replays.append(self._scheduler.spawn(lambda batch=batch: self.function.replay(batch), delay=delay))  # type: ignore[misc]
+
+    def _change_definition(self) -> None:
+        self._scheduler.log("the definition changes")
+        self._aggregates = orders.AFTER
+        self.function.deploy(orders.AFTER)
+        # No invocation under the earlier definition can be running after that, nor a request of one be on its way.
+        self._scheduler.sleep(self._scenario.timeout + LATEST)
+        self._backfill()
+
+    def _backfill(self) -> None:
+        scheduler, random = self._scheduler, self._scheduler.random
+        segments, page_size = random.choice((1, 2)), random.choice((1, 2, 5))
+        times = 2 if self._scenario.second_backfill else 1
+        tasks = [
+            scheduler.spawn(lambda s=segment: self.function.backfill(s, segments, page_size))  # type: ignore[misc]
+            for segment in range(segments)
+            for _ in range(times)
+        ]
+        for task in tasks:
+            scheduler.join(task)
+
+    def _refuse_for_a_while(self) -> None:
+        self._weather.refusing = f"by_product#{self._scheduler.random.choice(orders.PRODUCTS)}"
+        self._scheduler.sleep(self._scheduler.random.random() * 120)
+        self._weather.refusing = None
+
+    def _deny_for_a_while(self) -> None:
+        assert self._scenario.outage is not None
+        self._scheduler.log("the role loses its permissions")
+        self._weather.denied = True
+        self._scheduler.sleep(self._scenario.outage)
+        self._weather.denied = False
+        self._scheduler.log("the role has its permissions again")
+
+    def _expire(self) -> None:
+        """What TTL does, at some time after the expiry."""
+        for table in (LEDGER_TABLE, AGGREGATE_TABLE):
+            for item in self._items(table):
+                if "expires_at" in item and int(item["expires_at"]["N"]) <= self._scheduler.now:
+                    self._database.delete_item(TableName=table, Key={name: item[name] for name in ("pk", "sk")})
+
+    def _items(self, table: str) -> list[orders.Item]:
+        if isinstance(self._database, DynamoDB):
+            return self._database.items(table)
+        pages = self._database.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+        return [item for page in pages for item in page["Items"]]
+
+    # What has to be true
+
+    def _check_commit(self, commits: list[Change]) -> None:
+        """The invariant, after each write: a row is the sum of the contributions in the ledger."""
+        touched = set()
+        for table, _, old, new in commits:
+            if table == LEDGER_TABLE:
+                touched |= self._check_entry(old, new)
+        for table, key, _, new in commits:
+            if table == AGGREGATE_TABLE:
+                touched.discard((key[0], key[1]))
+                self._check_row((key[0], key[1]), new)
+        for row in touched:
+            self._check_row(row, self._row(row))
+
+    def _row(self, row: orders.Key) -> orders.Item | None:
+        key = {"pk": {"S": row[0]}, "sk": {"S": row[1]}}
+        found: orders.Item | None = self._database.get_item(
+            TableName=AGGREGATE_TABLE, Key=key, ConsistentRead=True
+        ).get("Item")
+        return found
+
+    def _check_entry(self, old: orders.Item | None, new: orders.Item | None) -> set[orders.Key]:
+        if old is not None and new is not None and new["version"]["S"] < old["version"]["S"]:
+            raise Wrong(
+                f"the version of {new['pk']['S']} went back from {old['version']['S']} to {new['version']['S']}"
+            )
+        rows = set()
+        for entry, sign in ((old, -1), (new, 1)):
+            for row, contribution in from_text(entry["contributions"]["S"]).items() if entry else ():
+                key = (row.pk, row.sk)
+                sums = self._sums.setdefault(key, {"items": Decimal(0), "expires_at": None})
+                sums["items"] += sign
+                sums["expires_at"] = contribution.expires_at
+                for name, amount in contribution.amounts.items():
+                    sums[name] = sums.get(name, Decimal(0)) + sign * amount
+                rows.add(key)
+        return rows
+
+    def _check_row(self, row: orders.Key, item: orders.Item | None) -> None:
+        sums = self._sums.get(row, {"items": Decimal(0), "expires_at": None})
+        if orders.is_past(sums["expires_at"], self._scheduler.now):
+            return
+        wanted = {name: orders.plain(value) for name, value in sums.items() if name != "expires_at" and value}
+        found = {name: value["N"] for name, value in (item or {}).items() if "N" in value and name != "expires_at"}
+        if wanted != {name: value for name, value in found.items() if value != "0"}:
+            raise Wrong(f"the row {row} is {found}, but the contributions in the ledger add up to {wanted}")
+        if item is not None and not sums["items"]:
+            raise Wrong(f"the row {row} is there without items")
+
+    def _check_end(self) -> None:
+        """Rows and ledger are what a recomputation from the source table gives."""
+        now = self._scheduler.now
+        items = self._items(SOURCE_TABLE)
+        if {item["id"]["S"]: item for item in items} != self._stream.items:
+            raise Wrong("the simulation has lost track of the source table")
+        found = {(row["pk"]["S"], row["sk"]["S"]): row for row in self._items(AGGREGATE_TABLE)}
+        wanted = orders.rows(self._aggregates, items, now)
+        for key in sorted(found.keys() | wanted.keys()):
+            row = {name: value for name, value in found.get(key, {}).items() if name not in ("pk", "sk", "revision")}
+            expires_at = row.get("expires_at")
+            if expires_at is not None and orders.is_past(int(expires_at["N"]), now):
+                continue
+            # A measure that is declared no more stays as a zero in rows that have been there before.
+            row = {name: value for name, value in row.items() if value != {"N": "0"} or name in wanted.get(key, {})}
+            if row != wanted.get(key, {}):
+                raise Wrong(f"the row {key} is {row or 'not there'}, recomputed it is {wanted.get(key, 'not there')}")
+        self._check_ledger(items)
+
+    def _check_ledger(self, items: list[orders.Item]) -> None:
+        entries = {entry["pk"]["S"]: entry for entry in self._items(LEDGER_TABLE)}
+        now, fingerprint = self._scheduler.now, self.function.definition.fingerprint
+        for item in items:
+            key = item["id"]["S"]
+            entry = entries.pop(f"item#{key}", None)
+            if entry is None:
+                raise Wrong(f"the source item {key} has no ledger entry")
+            if entry["contributions"]["S"] != orders.ledger_text(self._aggregates, item):
+                raise Wrong(f"the entry of {key} is {entry}, the item {item}")
+            if ("error" in entry) != orders.is_bad(item):
+                raise Wrong(f"the entry of {key} is {entry}, the item {item}")
+            if self._scenario.backfills and entry["definition"]["S"] != fingerprint:
+                raise Wrong(f"the entry of {key} was left under another definition")
+            self._check_version(key, entry)
+        for pk, entry in entries.items():
+            if entry["contributions"]["S"] != "[]" or "error" in entry or "expires_at" not in entry:
+                raise Wrong(f"the item of the entry {pk} is gone, but it is {entry}")
+            key = pk.removeprefix("item#")
+            if now < self._stream.newest[key][1] + TOMBSTONE:
+                # Later, the tombstone may have expired, and a replay may have left one of an older record.
+                self._check_version(key, entry)
+        for key, (_, at, there) in self._stream.newest.items():
+            if not there and f"item#{key}" not in entries and now < at + TOMBSTONE:
+                raise Wrong(f"{key} was deleted less than 7 days ago and has no tombstone")
+
+    def _check_version(self, key: str, entry: orders.Item) -> None:
+        newest = self._stream.newest.get(key)
+        wanted = newest[0] if newest else "0"
+        if entry["version"]["S"] != wanted:
+            raise Wrong(f"the entry of {key} has version {entry['version']['S']}, its newest record {wanted}")
