@@ -328,19 +328,18 @@ class _Parser:
         self.expect("(")
 
     def _require(self, operator: str, text: str, kinds: frozenset[str]) -> None:
-        """Have the value refused that stands as this operand, if one does, unless it is of one of the types."""
-        if text[0] != ":":
-            return
+        """Have this operand refused unless it is of one of the types, where that is known before there is an item."""
 
         def check(values: Values) -> None:
-            (kind,) = values[text]
+            kind = "N" if text.startswith("size(") else next(iter(values[text]))
             if kind not in kinds:
                 raise self.invalid(
                     "Incorrect operand type for operator or function; "
                     f"operator or function: {operator}, operand type: {kind}"
                 )
 
-        self._checks.append(check)
+        if text[0] == ":" or text.startswith("size("):
+            self._checks.append(check)
 
     # Conditions
 

@@ -207,7 +207,12 @@ class _Simulation:
         if isinstance(self._database, DynamoDB):
             return self._database.items(table)
         pages = self._database.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
-        return [item for page in pages for item in page["Items"]]
+        # DynamoDB Local has zeros behind the point (0.0), which AWS has not.
+        return [
+            {name: {"N": orders.plain(Decimal(v["N"]))} if "N" in v else v for name, v in item.items()}
+            for page in pages
+            for item in page["Items"]
+        ]
 
     # What has to be true
 
