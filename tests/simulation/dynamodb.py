@@ -9,7 +9,7 @@ parameter, ``NotImplementedError`` for a part of an expression.
 import functools
 import operator
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -124,6 +124,8 @@ class _Write(NamedTuple):
     expressions: expressions.Request
     names: expressions.Names
     values: expressions.Values
+    #: The attributes that an update writes.
+    targets: Collection[str]
     shows_item: bool
 
     def evaluate(self) -> tuple[Item | None, Item | None, int]:
@@ -142,6 +144,12 @@ class _Write(NamedTuple):
         else:
             new = self.table.key_item(self.key) if old is None else old
             if update:
+                for name in self.table.key_names:
+                    if name in self.targets:
+                        raise InvalidRequest(
+                            f"One or more parameter values were invalid: Cannot update attribute {name}. "
+                            "This attribute is part of the key"
+                        )
                 new = update.apply(new, self.names, self.values)
         measured = size(new)
         if measured > _MAX_ITEM:
@@ -330,13 +338,8 @@ class DynamoDB:
         compiled = expressions.request(ConditionExpression, update_text=update)
         compiled.check(ExpressionAttributeNames, values)
         names = ExpressionAttributeNames or {}
-        if compiled.update:
-            for name in compiled.update.targets(names).intersection(table.key_names):
-                raise InvalidRequest(
-                    f"One or more parameter values were invalid: Cannot update attribute {name}. This attribute is "
-                    "part of the key"
-                )
-        return _Write(kind, table, key, item, compiled, names, values or {}, shows_item)
+        targets = compiled.update.targets(names) if compiled.update else ()
+        return _Write(kind, table, key, item, compiled, names, values or {}, targets, shows_item)
 
     def _write_one(self, write: _Write, return_values: str, known: tuple[str, ...]) -> dict[str, Any]:
         _one_of(return_values, known)

@@ -19,8 +19,8 @@ Values = Mapping[str, AttributeValue]
 #: What an operand or a condition gives for an item; an absent item is an empty one.
 Operand = Callable[[Item, Names, Values], AttributeValue | None]
 Test = Callable[[Item, Names, Values], bool]
-#: Refuses values of a wrong type, which DynamoDB does before it looks at an item.
-Check = Callable[[Values], None]
+#: Refuses names and values that an operator does not take, which DynamoDB does before it looks at an item.
+Check = Callable[[Names, Values], None]
 
 #: Bytes, https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html ("Expression parameters").
 _MAX_EXPRESSION = 4_096
@@ -39,6 +39,7 @@ _COMPARATORS: dict[str, Callable[[int], bool]] = {
     ">": lambda order: order > 0,
     ">=": lambda order: order >= 0,
 }
+_NO_ATTRIBUTE = "The provided expression refers to an attribute that does not exist in the item"
 _TYPES = frozenset(("B", "BOOL", "BS", "L", "M", "N", "NS", "NULL", "S", "SS"))
 _FUNCTIONS = frozenset(("attribute_exists", "attribute_not_exists", "attribute_type", "begins_with", "contains"))
 
@@ -84,7 +85,7 @@ class Update(NamedTuple):
         for path, operand in self.assigned:
             value = operand(item, names, values)
             if value is None:
-                raise InvalidRequest("The provided expression refers to an attribute that does not exist in the item")
+                raise InvalidRequest(_NO_ATTRIBUTE)
             updated[names.get(path, path)] = value
         for path in self.removed:
             updated.pop(names.get(path, path), None)
@@ -122,7 +123,7 @@ class Request(NamedTuple):
         if (None if values is None else values.keys()) != (self.values or None):
             _refuse_uses("Value", values, [(uses.label, uses.values) for uses in self.uses])
         for check in self.checks:
-            check(values or {})
+            check(names or {}, values or {})
 
 
 @lru_cache(maxsize=1 << 14)
@@ -330,7 +331,7 @@ class _Parser:
     def _require(self, operator: str, text: str, kinds: frozenset[str]) -> None:
         """Have this operand refused unless it is of one of the types, where that is known before there is an item."""
 
-        def check(values: Values) -> None:
+        def check(names: Names, values: Values) -> None:
             kind = "N" if text.startswith("size(") else next(iter(values[text]))
             if kind not in kinds:
                 raise self.invalid(
@@ -417,11 +418,18 @@ class _Parser:
         return _ordered(operand, other, _COMPARATORS[operator])
 
     def _refuse_same(self, operator: str, first: str, others: list[str]) -> None:
-        if first[0] != ":" and first in others:
-            raise self.invalid(
-                "The first operand must be distinct from the remaining operands for this operator or function; "
-                f"operator: {operator}, first operand: [{first}]"
-            )
+        """Have the first operand refused if it is an attribute that is among the others too, maybe by an alias."""
+        paths = [other for other in others if _is_path(other)]
+
+        def check(names: Names, values: Values) -> None:
+            if names.get(first, first) in [names.get(path, path) for path in paths]:
+                raise self.invalid(
+                    "The first operand must be distinct from the remaining operands for this operator or function; "
+                    f"operator: {operator}, first operand: [{names.get(first, first)}]"
+                )
+
+        if paths and _is_path(first):
+            self._checks.append(check)
 
     def _between(self, text: str, operand: Operand) -> Test:
         lower_text, lower = self._operand()
@@ -432,7 +440,7 @@ class _Parser:
             self._require("BETWEEN", each, _ORDERED)
         if lower_text[0] == upper_text[0] == ":":
 
-            def check(values: Values) -> None:
+            def check(names: Names, values: Values) -> None:
                 order = in_order(values[lower_text], values[upper_text])
                 if order is None:
                     raise self.invalid("The BETWEEN operator requires same data type for lower and upper bounds;")
@@ -460,7 +468,7 @@ class _Parser:
         self._call(function)
         text, operand = self._operand()
         if function in ("attribute_exists", "attribute_not_exists"):
-            if text[0] == ":" or "(" in text:
+            if not _is_path(text):
                 raise self.invalid(f"Operator or function requires a document path; operator or function: {function}")
             self.expect(")")
             if function == "attribute_exists":
@@ -483,7 +491,7 @@ class _Parser:
         if kind[0] != ":":
             raise self._unexpected()
 
-        def check(values: Values) -> None:
+        def check(names: Names, values: Values) -> None:
             if values[kind]["S"] not in _TYPES:
                 raise self.invalid(f"Invalid attribute type name found; type: {values[kind]['S']}")
 
@@ -532,8 +540,7 @@ class _Parser:
         combine = add if operator == "+" else subtract
 
         def evaluate(item: Item, names: Names, values: Values) -> AttributeValue | None:
-            a, b = left(item, names, values), right(item, names, values)
-            return None if a is None or b is None else _combined(a, b, combine)
+            return _combined(left(item, names, values), right(item, names, values), combine)
 
         return target, evaluate
 
@@ -545,7 +552,10 @@ class _Parser:
         self._call("if_not_exists")
         path = self.path()
         self.expect(",")
-        _, otherwise = self._set_operand()
+        if self._peek()[:1] != ":":
+            # AWS does not say whether it has to be there where it is not needed; for DynamoDB Local it has to.
+            raise NotImplementedError("an attribute as the value of if_not_exists")
+        _, otherwise = self._operand()
         self.expect(")")
 
         def evaluate(item: Item, names: Names, values: Values) -> AttributeValue | None:
@@ -562,7 +572,7 @@ class _Parser:
         self._next += 1
         self._values.add(value)
 
-        def check(values: Values) -> None:
+        def check(names: Names, values: Values) -> None:
             (kind,) = values[value]
             if kind in ("SS", "NS", "BS"):
                 raise NotImplementedError("ADD of members to a set")
@@ -580,7 +590,15 @@ class _Parser:
         return target, evaluate
 
 
-def _combined(left: AttributeValue, right: AttributeValue, combine: Callable[[str, str], str]) -> AttributeValue:
+def _is_path(operand: str) -> bool:
+    return operand[0] != ":" and "(" not in operand
+
+
+def _combined(
+    left: AttributeValue | None, right: AttributeValue | None, combine: Callable[[str, str], str]
+) -> AttributeValue:
+    if left is None or right is None:
+        raise InvalidRequest(_NO_ATTRIBUTE)
     if "N" not in left or "N" not in right:
         raise InvalidRequest("An operand in the update expression has an incorrect data type")
     return {"N": combine(left["N"], right["N"])}

@@ -15,10 +15,11 @@ Key = tuple[str, str]
 #: The numbers of a row by attribute.
 Numbers = dict[str, Decimal]
 
-RETENTION_DAYS = 2
+#: Of the rows by day, before and after a change.
+RETENTION_DAYS, LONGER_RETENTION_DAYS = 2, 3
 PRODUCTS = ("tea", "coffee", "cocoa")
 
-#: The declared aggregates before and after a change: one stays, one changes, one goes, one comes.
+#: The declared aggregates before and after a change: one stays, two change, one goes, one comes.
 BEFORE: dict[str, Any] = {
     "by_product": {
         "group_by": ["product"],
@@ -38,12 +39,17 @@ BEFORE: dict[str, Any] = {
         "time_bucket": {"attribute": "at", "unit": "day", "retention_days": RETENTION_DAYS},
         "measures": {"orders": {"function": "count"}},
     },
+    "by_note": {"group_by": ["note"], "measures": {"orders": {"function": "count"}}},
 }
 AFTER: dict[str, Any] = {
     "by_product": BEFORE["by_product"],
     "total": {
         "where": "quantity > 1",
         "measures": {"quantity": {"function": "sum", "value": "quantity"}, "orders": {"function": "count"}},
+    },
+    "by_day": {
+        "time_bucket": {"attribute": "at", "unit": "day", "retention_days": LONGER_RETENTION_DAYS},
+        "measures": BEFORE["by_day"]["measures"],
     },
     "by_product_month": {
         "group_by": ["product"],
@@ -90,22 +96,29 @@ def contributions(aggregates: dict[str, Any], item: Item) -> dict[Key, tuple[Num
     if aggregates is BEFORE:
         if quantity > 0:
             rows["total", "all"] = ({"quantity": quantity, "price_sum": price}, None)
-        end_of_day = datetime.fromisoformat(at[:10] + "T00:00:00+00:00") + timedelta(days=1)
-        expires_at = int((end_of_day + timedelta(days=RETENTION_DAYS)).timestamp())
-        rows["by_day", f"day#{at[:10]}"] = ({"orders": Decimal(1)}, expires_at)
+        rows[f"by_note#{item['note']['S']}", "all"] = ({"orders": Decimal(1)}, None)
     else:
         if quantity > 1:
             rows["total", "all"] = ({"quantity": quantity, "orders": Decimal(1)}, None)
         rows[f"by_product_month#{product}", f"month#{at[:7]}"] = ({"revenue": quantity * price}, None)
+    days = RETENTION_DAYS if aggregates is BEFORE else LONGER_RETENTION_DAYS
+    rows["by_day", f"day#{at[:10]}"] = ({"orders": Decimal(1)}, end_of_day(at) + int(timedelta(days).total_seconds()))
     return rows
+
+
+def end_of_day(at: str) -> int:
+    """The epoch second at which the day of a time (ISO 8601) or of a row's sort key ends."""
+    start = datetime.fromisoformat(f"{at.removeprefix('day#')[:10]}T00:00:00+00:00")
+    return int((start + timedelta(days=1)).timestamp())
 
 
 def description(key: Key) -> dict[str, Any]:
     """The readable attributes of a row."""
-    aggregate, _, product = key[0].partition("#")
+    aggregate, _, value = key[0].partition("#")
+    attribute = "note" if aggregate == "by_note" else "product"
     readable: dict[str, Any] = {
         "aggregate": {"S": aggregate},
-        "group": {"M": {"product": {"S": product}} if product else {}},
+        "group": {"M": {attribute: {"S": value}} if value else {}},
     }
     unit, _, start = key[1].partition("#")
     if start:

@@ -14,7 +14,8 @@ class Scenario:
     """One simulation: how much is written by whom, what the mapping is like, and what else goes on.
 
     ``pause`` is the mean of seconds between two writes of the source table. ``old_items`` are there before the
-    stream is, so that no record tells of them. Of what happens once or several times, ``None`` and 0 mean never.
+    stream is, so that no record tells of them. In a ``storm`` of so many seconds hardly any write succeeds, in an
+    ``outage`` none is allowed. Of what happens once or several times, ``None`` and 0 mean never.
     """
 
     keys: int
@@ -27,6 +28,7 @@ class Scenario:
     timeout: float
     reshardings: int
     outage: float | None
+    storm: float | None
     refusing_row: bool
     definition_change: bool
     second_mapping: bool
@@ -72,6 +74,7 @@ def scenario(random: Random) -> Scenario:
         timeout=random.choice((30.0, 60.0, 120.0)),
         reshardings=random.choice((0, 0, 1, 3)),
         outage=random.choice((MINUTE, 2 * HOUR, 30 * HOUR)) if sometimes(0.1) else None,
+        storm=random.choice((MINUTE, 5 * MINUTE)) if sometimes(0.2) else None,
         refusing_row=sometimes(0.1),
         definition_change=sometimes(0.2),
         second_mapping=sometimes(0.15),

@@ -28,6 +28,8 @@ FAULTS = (
     "conflict",
     "unprocessed",
 )
+#: Faults that keep an invocation busy until its time is over.
+STORM = ("throttled", "server error before", "lost before", "unreachable", "slow", "conflict")
 
 
 @dataclass
