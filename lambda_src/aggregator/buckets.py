@@ -188,5 +188,6 @@ class TimeBucket:
                     f"attribute {self.path.text} is not a time; ISO 8601 (2010-12-01T08:26:00Z) "
                     "or a number of seconds or milliseconds since 1970 is"
                 ) from None
-            return moment if moment.tzinfo else moment.replace(tzinfo=self.zone, fold=0)
+            # By way of UTC: a local time that the clock leaves out stands for a later one, maybe of the next day.
+            return moment if moment.tzinfo else moment.replace(tzinfo=self.zone, fold=0).astimezone(UTC)
         raise UnusableItem(f"attribute {self.path.text} is {type_name(kind)}; a time is a string or a number")

@@ -97,12 +97,21 @@ def _compile(text: str, wanted: Kind) -> Expression:
             raise ExpressionError("= is not a comparison; write ==")
         case _:
             raise ExpressionError("is not one expression; check its parentheses and commas")
+    _count_columns_in_characters(tree, _wrap(text))
     try:
         compiled = _Compiler(text).compile(tree)
     except RecursionError:
         raise ExpressionError("is nested too deeply; simplify it") from None
     _require(compiled, wanted, tree, "the whole expression")
     return Expression(text, wanted, _checked(compiled, wanted, "the whole expression"))
+
+
+def _count_columns_in_characters(tree: ast.expr, text: str) -> None:
+    # ast counts the bytes of UTF-8 (https://docs.python.org/3/library/ast.html#ast.AST.col_offset).
+    lines = [line.encode() for line in text.split("\n")]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.expr):
+            node.col_offset = len(lines[node.lineno - 1][: node.col_offset].decode())
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -147,8 +147,8 @@ def pack(changes: Sequence[Change], now: int) -> list[Transaction]:
 
 
 def _entry_size(change: Change) -> int:
-    # Three bytes a character is the most that UTF-8 needs for one UTF-16 unit; an estimate from above is enough.
-    return _ENTRY_BYTES + 3 * (2 * len(change.entry_key) + len(change.text))
+    # Four bytes is the most that UTF-8 needs for a character; an estimate from above is enough.
+    return _ENTRY_BYTES + 4 * (2 * len(change.entry_key) + len(change.text))
 
 
 def waves(transactions: Iterable[Transaction]) -> Iterator[list[Transaction]]:

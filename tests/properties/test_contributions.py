@@ -1,0 +1,97 @@
+"""Contributions are a pure function of aggregates and item, and their text is canonical."""
+
+import json
+from base64 import b64encode
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aggregator.contributions import RowKey, contributions_of, description, from_text, to_text
+from aggregator.items import UnusableItem
+from tests.properties.strategies import contributions, declarations, define, hostile_decimal_context, items, meaning
+
+
+def text_of(definition, item):
+    """The canonical text of an item's contributions, or why there are none."""
+    try:
+        with hostile_decimal_context():
+            return to_text(contributions_of(definition, item))
+    except UnusableItem as unusable:
+        return str(unusable)
+
+
+def shuffled(data, value):
+    """The same JSON value with the members of all its maps in another order."""
+    if isinstance(value, dict):
+        return {name: shuffled(data, value[name]) for name in data.draw(st.permutations(list(value)))}
+    return [shuffled(data, element) for element in value] if isinstance(value, list) else value
+
+
+@given(declarations(), items(), st.data())
+def test_the_same_item_contributes_the_same_in_any_order_of_attributes_and_after_a_round_trip(declared, item, data):
+    definition = define(declared)
+    text = text_of(definition, item)
+    assert text_of(definition, item) == text
+    assert text_of(definition, shuffled(data, item)) == text
+    # In a stream event binary values are base64 text; nothing is grouped by them.
+    assert text_of(definition, json.loads(json.dumps(item, default=lambda raw: b64encode(raw).decode()))) == text
+
+
+@given(declarations(), items(), st.data())
+def test_the_order_of_declaration_has_no_influence(declared, item, data):
+    definition, reordered = define(declared), define(shuffled(data, declared))
+    assert reordered.fingerprint == definition.fingerprint
+    try:
+        expected = contributions_of(definition, item)
+    except UnusableItem:
+        # Which of several reasons is given follows the declaration; that there is one does not.
+        expected = None
+    try:
+        assert contributions_of(reordered, item) == expected
+        assert text_of(reordered, item) == to_text(expected)
+    except UnusableItem:
+        assert expected is None
+
+
+@given(declarations(), declarations())
+def test_different_declarations_have_different_fingerprints(declared, other):
+    assert (define(declared).fingerprint == define(other).fingerprint) == (declared == other)
+
+
+@given(contributions(), contributions(), st.data())
+def test_equal_contributions_have_equal_texts_and_different_ones_different_texts(one, other, data):
+    with hostile_decimal_context():
+        assert from_text(to_text(one)) == one
+        assert to_text(from_text(to_text(one))) == to_text(one)
+        longer = {
+            row: contribution._replace(
+                amounts={
+                    name: Decimal(f"{amount:f}" + ("0" if "." in f"{amount:f}" else ".0"))
+                    for name, amount in reversed(contribution.amounts.items())
+                }
+            )
+            for row, contribution in reversed(one.items())
+        }
+        assert to_text(longer) == to_text(one)
+        assert (to_text(one) == to_text(other)) == (one == other)
+
+
+@given(declarations(), items())
+def test_every_row_key_says_which_group_it_is(declared, item):
+    definition = define(declared)
+    try:
+        found = contributions_of(definition, item)
+    except UnusableItem:
+        return
+    assert from_text(to_text(found)) == found
+    for row in found:
+        assert isinstance(row, RowKey)
+        described = description(definition, row)
+        aggregate = definition.aggregates[described["aggregate"]["S"]]
+        group = described["group"]["M"]
+        assert [path.text for path in aggregate.group_by] == list(group)
+        for path in aggregate.group_by:
+            kind, raw = path.find(item)
+            assert meaning(group[path.text]) == meaning({kind: raw})
+        assert ("bucket_start" in described) == (aggregate.time_bucket is not None)
