@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 
 from .simulation import Report, simulate
 
@@ -52,7 +53,8 @@ def run(first: int, seeds: int) -> Summary | Failure:
     """Run the simulations of the seeds from ``first`` on; stops at the first one that goes wrong."""
     begin = time.monotonic()
     summary = Summary()
-    with ProcessPoolExecutor() as pool:
+    # Not forked: other tests of the same run leave threads behind.
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         for report in pool.map(try_seed, range(first, first + seeds), chunksize=_CHUNK):
             if isinstance(report, Failure):
                 pool.shutdown(cancel_futures=True)

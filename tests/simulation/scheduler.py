@@ -52,6 +52,7 @@ class Scheduler:
         self.steps = 0
         # Where tasks switch to, so that the next one can be chosen.
         self._hub = getcurrent()
+        self.traced = trace is not None
         self._trace = trace
         self._queue: list[tuple[float, float, int, Task, int]] = []
         self._tasks: dict[greenlet, Task] = {}

@@ -87,7 +87,8 @@ class Client:
         if not fault and weather.intensity and random.random() < weather.intensity:
             fault = random.choice(weather.faults)
         scheduler.sleep(random.random() * weather.latency)
-        scheduler.log("%s %s%s", method, _summary(arguments), f"  ({fault})" if fault else "")
+        if scheduler.traced:
+            scheduler.log("%s %s%s", method, _summary(arguments), f"  ({fault})" if fault else "")
         if weather.denied:
             raise error("AccessDeniedException")
         self._before(fault, method, arguments)
