@@ -214,12 +214,6 @@ MUTANTS = (
         "fingerprint=self._definition.fingerprint,",
     ),
     Mutant(
-        "what cannot be taken back is forgotten",
-        "records",
-        "            self.contributions, self.text = self.expected, self.expected_text\n",
-        "            pass\n",
-    ),
-    Mutant(
         "a row past its retention is written",
         "transactions",
         "if contribution.expires_at is not None and contribution.expires_at <= now:",
@@ -251,18 +245,6 @@ MUTANTS = (
         "return images[target.entry_key] is None",
     ),
     Mutant(
-        "a backfill reads the item before its entry",
-        "reconcile",
-        """        entries = self._store.read_entries([target.entry_key for target in targets])
-        due = [t for t in targets if t.entry_key in entries and not self._is_up_to_date(t, entries[t.entry_key])]
-        images = self._source.read([t.source_key for t in due]) if due and self._clock.remaining() > 0 else {}
-""",
-        """        images = self._source.read([t.source_key for t in targets])
-        entries = self._store.read_entries([target.entry_key for target in targets])
-        due = [t for t in targets if t.entry_key in entries and not self._is_up_to_date(t, entries[t.entry_key])]
-""",
-    ),
-    Mutant(
         "a backfill gives up an entry that has moved",
         "reconcile",
         "        again |= {change.entry_key for change in changes if change.moved}\n",
@@ -273,12 +255,6 @@ MUTANTS = (
         "reconcile",
         "computed=compute(self._definition, image),",
         "computed=(from_text(entry.contributions if entry else NO_CONTRIBUTIONS), None),",
-    ),
-    Mutant(
-        "keys that were left unprocessed count as absent",
-        "store",
-        '            del entries[key["pk"]["S"]]\n',
-        "            pass\n",
     ),
 )
 

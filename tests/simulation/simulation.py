@@ -240,6 +240,9 @@ class _Simulation:
             if table == AGGREGATE_TABLE:
                 touched.discard((key[0], key[1]))
                 self._check_row((key[0], key[1]), new)
+                expires_at = int(new["expires_at"]["N"]) if new and "expires_at" in new else None
+                if orders.is_past(expires_at, self._scheduler.now - self._scenario.timeout - LATEST):
+                    raise Wrong(f"the row {key} was written after its retention")
         for row in touched:
             self._check_row(row, self._row(row))
 
