@@ -181,12 +181,13 @@ class _Clock:
 
 @contextlib.contextmanager
 def virtual(scheduler: Scheduler) -> Iterator[None]:
-    """The package's time and chance come from the simulation."""
+    """The package's time and chance come from the simulation, and it logs nothing meanwhile."""
     time = mock.Mock(time=lambda: scheduler.now, sleep=scheduler.sleep)
     secrets = mock.Mock(token_hex=lambda size: f"{scheduler.random.getrandbits(8 * size):0{2 * size}x}")
     with (
         mock.patch("aggregator.handler.time", time),
         mock.patch("aggregator.apply.random", scheduler.random),
         mock.patch("aggregator.store.secrets", secrets),
+        mock.patch("aggregator.handler.logger.disabled", True),
     ):
         yield

@@ -114,11 +114,11 @@ def end_of_day(at: str) -> int:
 
 def description(key: Key) -> dict[str, Any]:
     """The readable attributes of a row."""
-    aggregate, _, value = key[0].partition("#")
+    aggregate, grouped, value = key[0].partition("#")
     attribute = "note" if aggregate == "by_note" else "product"
     readable: dict[str, Any] = {
         "aggregate": {"S": aggregate},
-        "group": {"M": {attribute: {"S": value}} if value else {}},
+        "group": {"M": {attribute: {"S": value}} if grouped else {}},
     }
     unit, _, start = key[1].partition("#")
     if start:

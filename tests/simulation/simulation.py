@@ -1,7 +1,6 @@
 """One simulation from one seed: writes, deliveries, faults, and what has to be true while it runs and at its end."""
 
 import json
-import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,8 +23,6 @@ from .weather import LATEST, STORM, Client, Weather
 #: After so many steps a simulation is taken to be stuck. Most need a few hundred.
 MAX_STEPS = 200_000
 TOMBSTONE = 7 * DAY
-
-logging.getLogger("aggregator").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
