@@ -1,5 +1,6 @@
 """LocalStack and the stacks that the integration tests share: applying one takes a minute, so each is applied once."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -68,9 +69,9 @@ def _localstack() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def client(_localstack: None) -> Callable[[str], Any]:
-    """Makes boto3 clients of LocalStack by the name of a service."""
+    """Makes boto3 clients of LocalStack by the name of a service, one of each."""
     session = localstack_client.session.Session(region_name="us-east-1")
-    return session.client
+    return functools.cache(session.client)
 
 
 @pytest.fixture(scope="session")

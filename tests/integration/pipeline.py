@@ -69,6 +69,22 @@ class Pipeline:
                 iterator = page.get("NextShardIterator") if page["Records"] else None
         return {"Records": [_as_lambda_delivers(record, arn) for record in records]}
 
+    def drain(self, patience: float = PATIENCE) -> None:
+        """Wait until every change so far was delivered: one more comes after them and, taken back, leaves no row."""
+        marker = order_line("marker", country={"S": "Marker"})
+        self.put(**marker)
+        eventually(lambda: self.row("sales_by_country#Marker") is not None, patience=patience)
+        self.delete(**keys([marker])[0])
+        eventually(lambda: self.row("sales_by_country#Marker") is None, patience=patience)
+
+    def reports(self) -> list[dict[str, Any]]:
+        """What Lambda itself has logged at the end of each invocation."""
+        group = f"/aws/lambda/{self.outputs['function_name']}"
+        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        lines = (event["message"] for page in pages for event in page["events"])
+        events = (json.loads(line) for line in lines if line.startswith("{"))
+        return [event["record"] for event in events if event.get("type") == "platform.report"]
+
     def invoke(self, event: dict[str, Any]) -> dict[str, Any]:
         """Invoke the function by hand; ``payload`` is its answer and ``error`` says whether it is an error."""
         answer = self.client("lambda").invoke(
@@ -83,9 +99,11 @@ def _as_lambda_delivers(record: dict[str, Any], stream_arn: str) -> dict[str, An
     return {**record, "eventSourceARN": stream_arn, "dynamodb": {**change, "ApproximateCreationDateTime": created}}
 
 
-def eventually(reached: Callable[[], bool], what: Callable[[], object] = lambda: "") -> None:
-    """Wait until a condition holds, or fail with what is there instead."""
-    end = time.monotonic() + PATIENCE
+def eventually(
+    reached: Callable[[], bool], what: Callable[[], object] = lambda: "", *, patience: float = PATIENCE
+) -> None:
+    """Wait until a condition holds, at most ``patience`` seconds, or fail with what is there instead."""
+    end = time.monotonic() + patience
     while not reached():
         assert time.monotonic() < end, what()
         time.sleep(0.2)
