@@ -8,11 +8,13 @@ Read the modules in this order; each imports only from those above it:
 ``keys``             attribute values as parts of readable, collision-free keys
 ``expressions``      the language of ``value`` and ``where``
 ``buckets``          time buckets
+``measures``         the functions of measures: what an item adds to a row, and how it is kept
 ``definition``       the declared aggregates, parsed and checked
 ``contributions``    what one source item adds to which rows: the pure core
-``ledger``           one entry a source item: version and contributions last applied
+``ledger``           one entry a source item: version and contributions last applied; indexes of rows
 ``records``          from a stream event to the newest change of each source item
 ``transactions``     from changes to few, legal, non-overlapping transactions
+``extremes``         the ends of a row's indexes after a transaction
 ``store``            the ledger and the aggregate table: one transaction, and what became of it
 ``source``           the source table, for what the stream does not tell
 ``apply``            the loop that brings changes into ledger and rows exactly once

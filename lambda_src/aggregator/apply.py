@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .contributions import RowKey
+from .extremes import Lookup, Standing, ends_after, lookups
 from .records import Change
-from .store import ABSENT, MAX_KEYS, Outcome, RowState, Store
+from .store import ABSENT, MAX_KEYS, Ends, Known, Outcome, RowState, Store, ValueKey
 from .transactions import Transaction, pack, waves
 
 #: Backoff after throttling and conflicts, in seconds: full jitter under an exponentially growing bound
@@ -85,20 +86,21 @@ class _Loop:
         self._store = store
         self._clock = clock
         self._run = run
-        self._rows: dict[RowKey, RowState] = {}
+        self._known = Known()
         self.finished: set[str] = set()
         self.result = Result()
 
     def round(self, pending: Sequence[Change]) -> bool:
         """Try every pending change once; returns whether a pause is due before the next try."""
         contended = False
-        expires_at = {row: state.expires_at for row, state in self._rows.items() if state.exists}
+        expires_at = {row: state.expires_at for row, state in self._known.rows.items() if state.exists}
         for change in pending:
-            change.agree_on_expiry(expires_at)
+            change.agree_on_expiry(expires_at, self._clock.now())
         for wave in waves(pack(pending, self._clock.now())):
             if self._clock.remaining() <= 0:
                 break
-            self._guess_rows(wave)
+            self._read_rows(wave)
+            self._read_references(wave)
             outcomes = self._run(self._write, wave)
             for transaction, outcome in zip(wave, outcomes, strict=True):
                 contended |= bool(outcome.retry)
@@ -106,35 +108,85 @@ class _Loop:
         return contended
 
     def _write(self, transaction: Transaction) -> Outcome:
+        if not self._is_known(transaction):
+            return Outcome(retry=["not read"])
+        ends: dict[RowKey, Ends] = {}
+        for row, delta in transaction.rows.items():
+            state = self._known.rows.get(row)
+            if not delta.index_changes or state is None or delta.empties(state.items):
+                continue
+            before = state.item if state.exists else None
+            found: dict[Lookup, list[Standing]] = {}
+            for lookup in lookups(row, delta, before):
+                standings = self._store.read_end(lookup) if self._clock.remaining() > 0 else None
+                if standings is None:
+                    return Outcome(retry=["not read"])
+                found[lookup] = standings
+            ends[row] = ends_after(row, delta, before, found)
         if self._clock.remaining() <= 0:
             return Outcome()
-        return self._store.write(transaction, self._rows, self._clock.now())
+        return self._store.write(transaction, self._known, ends, self._clock.now())
 
-    def _guess_rows(self, wave: Sequence[Transaction]) -> None:
-        """Read rows that lose items: a refused transaction costs far more than half a read unit a row."""
-        losing = {key for transaction in wave for key, delta in transaction.rows.items() if delta.items < 0}
-        unknown = sorted(losing - self._rows.keys())
+    def _is_known(self, transaction: Transaction) -> bool:
+        """Whether all is known without which the transaction cannot be written."""
+        return all(
+            (row in self._known.rows or not delta.index_changes)
+            and all(ValueKey(row, *value) in self._known.references for value in delta.reference_changes)
+            for row, delta in transaction.rows.items()
+        )
+
+    def _read_rows(self, wave: Sequence[Transaction]) -> None:
+        """Read rows that lose items, because a refused transaction costs far more than half a read unit a row, and
+        rows with extremes, whose ends decide what is written."""
+        deltas = {key: delta for transaction in wave for key, delta in transaction.rows.items()}
+        unknown = {key: delta for key, delta in deltas.items() if key not in self._known.rows}
+        extremes = sorted(key for key, delta in unknown.items() if delta.index_changes)
+        losing = sorted(key for key, delta in unknown.items() if delta.items < 0 and not delta.index_changes)
+        for keys, whole in ((extremes, True), (losing, False)):
+            for start in range(0, len(keys), MAX_KEYS):
+                some = keys[start : start + MAX_KEYS]
+                states = self._store.read_rows(some, whole=whole) if self._clock.remaining() > 0 else None
+                if states is None:
+                    # Where it was only to guess, the time is better spent on writing.
+                    break
+                self._known.rows.update(states)
+
+    def _read_references(self, wave: Sequence[Transaction]) -> None:
+        """Read how many items share the distinct values that the wave touches."""
+        values = {
+            ValueKey(row, *value)
+            for transaction in wave
+            for row, delta in transaction.rows.items()
+            for value in delta.reference_changes
+        }
+        unknown = sorted(values - self._known.references.keys())
         for start in range(0, len(unknown), MAX_KEYS):
-            states = self._store.read_rows(unknown[start : start + MAX_KEYS]) if self._clock.remaining() > 0 else None
-            if states is None:
-                # Guessing is a help, not a need: the time is better spent on writing.
+            some = unknown[start : start + MAX_KEYS]
+            counts = self._store.read_references(some) if self._clock.remaining() > 0 else None
+            if counts is None:
                 return
-            self._rows.update(states)
+            self._known.references.update(counts)
 
     def _learn(self, transaction: Transaction, outcome: Outcome) -> None:
         if outcome.applied:
-            self._applied(transaction)
+            self._applied(transaction, outcome)
             return
         self.result.retries += bool(outcome.retry)
-        self.result.refused += bool(outcome.entries or outcome.rows or outcome.invalid)
+        self.result.refused += bool(outcome.entries or outcome.rows or outcome.references or outcome.invalid)
         invalid = outcome.invalid
         for row, state in outcome.rows.items():
             delta = transaction.rows[row]
             agreed = not delta.joined or delta.expires_at == state.expires_at
-            if agreed and state == self._rows.get(row):
+            if agreed and state.is_as(self._known.rows.get(row), revised=bool(delta.index_changes)):
                 # It was written as this state demands, and refused: without this the two would go on for ever.
                 invalid = f"the row {row.pk} {row.sk} was edited by hand; repair its items and expires_at"
-            self._rows[row] = state
+            self._known.rows[row] = state
+        # Where an entry was not as expected, or is not said to have been, the counts that it asks for mean nothing.
+        expected = not outcome.entries and not outcome.retry
+        for value, count in outcome.references.items():
+            if expected and count == self._known.references[value]:
+                invalid = f"a count of items that share a value of {value.row.pk} {value.row.sk} was edited by hand"
+            self._known.references[value] = count
         for change in transaction.changes:
             if change.entry_key in outcome.entries:
                 if not change.correct(outcome.entries[change.entry_key]):
@@ -145,7 +197,7 @@ class _Loop:
             elif invalid:
                 change.alone = True
 
-    def _applied(self, transaction: Transaction) -> None:
+    def _applied(self, transaction: Transaction, outcome: Outcome) -> None:
         self.finished.update(change.entry_key for change in transaction.changes)
         self.result.applied += len(transaction.changes)
         self.result.quarantined += sum(change.error is not None for change in transaction.changes)
@@ -153,8 +205,12 @@ class _Loop:
         self.result.rows_written += len(transaction.rows)
         self.result.expired_rows += transaction.expired_rows
         for row, delta in transaction.rows.items():
-            if row in self._rows:
-                before = self._rows[row]
+            for value, difference in delta.reference_changes.items():
+                key = ValueKey(row, *value)
+                self._known.references[key] = max(0, self._known.references[key] + difference)
+            if row in self._known.rows:
+                before = self._known.rows[row]
                 items = before.items + delta.items
                 expires_at = delta.expires_at if delta.joined else before.expires_at
-                self._rows[row] = RowState(items, expires_at) if items > 0 else ABSENT
+                item = {**before.item, **outcome.revised.get(row, {})}
+                self._known.rows[row] = RowState(items, expires_at, item=item) if items > 0 else ABSENT

@@ -19,6 +19,7 @@ from .numerics import ARITHMETIC
 
 #: Epoch numbers of this size and above are milliseconds: as seconds they would lie after the year 5138.
 _FIRST_MILLISECONDS = 100_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,41 @@ def _bundled_time_zone(name: str) -> tzinfo:
     raise ValueError(refusal)
 
 
+def instant(path: AttributePath, zone: tzinfo, item: Item) -> datetime:
+    """The instant in an attribute, to the microsecond; without offset it is local time, the earlier of two readings.
+
+    Raises ``UnusableItem`` where the attribute is missing or is no time.
+    """
+    kind, raw = path.find(item)
+    if kind == "N":
+        seconds = Decimal(raw)
+        if seconds.copy_abs() >= _FIRST_MILLISECONDS:
+            seconds = ARITHMETIC.scaleb(seconds, -3)
+        try:
+            # What is finer than a microsecond goes, downwards; float would round it.
+            return _EPOCH + timedelta(microseconds=math.floor(ARITHMETIC.scaleb(seconds, 6)))
+        except (OverflowError, ArithmeticError):
+            raise _out_of_range(path) from None
+    if kind == "S":
+        try:
+            moment = datetime.fromisoformat(raw)
+        except ValueError:
+            raise UnusableItem(
+                f"attribute {path.text} is not a time; ISO 8601 (2010-12-01T08:26:00Z) "
+                "or a number of seconds or milliseconds since 1970 is"
+            ) from None
+        try:
+            # By way of UTC: a local time that the clock leaves out stands for a later one, maybe of the next day.
+            return (moment if moment.tzinfo else moment.replace(tzinfo=zone, fold=0)).astimezone(UTC)
+        except (OverflowError, OSError, ValueError):
+            raise _out_of_range(path) from None
+    raise UnusableItem(f"attribute {path.text} is {type_name(kind)}; a time is a string or a number")
+
+
+def _out_of_range(path: AttributePath) -> UnusableItem:
+    return UnusableItem(f"attribute {path.text} is a time outside the years 1 to 9999")
+
+
 @dataclass(frozen=True)
 class TimeBucket:
     """The declared time bucket of an aggregate: attribute, unit, zone and how long rows are kept after their bucket."""
@@ -155,13 +191,13 @@ class TimeBucket:
         """
         unit = UNITS[self.unit]
         try:
-            start = unit.start(self._moment(item).astimezone(self.zone))
+            start = unit.start(instant(self.path, self.zone, item).astimezone(self.zone))
             expires_at = None
             if self.retention_days is not None:
                 expires_at = int(unit.next(start).timestamp()) + self.retention_days * 86_400
             return f"{self.unit}#{unit.label(start)}", expires_at
         except (OverflowError, OSError, ValueError):
-            raise UnusableItem(f"attribute {self.path.text} is a time outside the years 1 to 9999") from None
+            raise _out_of_range(self.path) from None
 
     def start(self, sort_key: str) -> str:
         """When the bucket of a row begins, in ISO 8601 with the zone's offset, from the row's sort key."""
@@ -170,24 +206,3 @@ class TimeBucket:
         if unit.parse is None:
             return datetime.fromisoformat(label).astimezone(self.zone).isoformat()
         return datetime.combine(unit.parse(label), time(), tzinfo=self.zone).isoformat()
-
-    def _moment(self, item: Item) -> datetime:
-        """The instant in the time attribute; without offset it is local time, the earlier of two readings."""
-        kind, raw = self.path.find(item)
-        if kind == "N":
-            seconds = Decimal(raw)
-            if seconds.copy_abs() >= _FIRST_MILLISECONDS:
-                seconds = ARITHMETIC.scaleb(seconds, -3)
-            # No bucket is finer than a minute, so the fraction of a second goes, downwards, before float can round it.
-            return datetime.fromtimestamp(math.floor(seconds), UTC)
-        if kind == "S":
-            try:
-                moment = datetime.fromisoformat(raw)
-            except ValueError:
-                raise UnusableItem(
-                    f"attribute {self.path.text} is not a time; ISO 8601 (2010-12-01T08:26:00Z) "
-                    "or a number of seconds or milliseconds since 1970 is"
-                ) from None
-            # By way of UTC: a local time that the clock leaves out stands for a later one, maybe of the next day.
-            return moment if moment.tzinfo else moment.replace(tzinfo=self.zone, fold=0).astimezone(UTC)
-        raise UnusableItem(f"attribute {self.path.text} is {type_name(kind)}; a time is a string or a number")

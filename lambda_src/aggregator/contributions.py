@@ -6,20 +6,21 @@ that asked for them was changed or removed.
 """
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from . import keys
-from .definition import Aggregate, Definition, Measure
+from .definition import Aggregate, Definition
 from .items import AttributeValue, Item, UnusableItem, type_name
-from .numerics import format_number, magnitude_limit, to_scale
+from .measures import Indexed, shares_of
+from .numerics import format_number
 
 #: Sort key of the rows of an aggregate without time bucket.
 ALL_TIME = "all"
 #: DynamoDB's limit for a partition key, in bytes of UTF-8.
 MAX_PARTITION_KEY_BYTES = 2_048
-
-_ONE = Decimal(1)
 
 
 class RowKey(NamedTuple):
@@ -30,10 +31,18 @@ class RowKey(NamedTuple):
 
 
 class Contribution(NamedTuple):
-    """What one source item adds to one row: a number an attribute, and the epoch second at which the row expires."""
+    """What one source item adds to one row, and the epoch second at which the row expires.
+
+    ``amounts`` are numbers by attribute of the row; ``indexed`` what goes into indexes of the row, by name;
+    ``distinct`` the values that are counted once, as parts of a key, by attribute; ``layout`` the readable attributes
+    that the row has, as a hash of their declaration: where that changes, the row has to be written.
+    """
 
     amounts: dict[str, Decimal]
     expires_at: int | None = None
+    layout: str = ""
+    indexed: Mapping[str, Indexed] = MappingProxyType({})
+    distinct: Mapping[str, str] = MappingProxyType({})
 
 
 Contributions = dict[RowKey, Contribution]
@@ -57,13 +66,15 @@ def contributions_of(definition: Definition, item: Item) -> Contributions:
             pk = _partition_key(aggregate, item)
             place = "time_bucket"
             sk, expires_at = aggregate.time_bucket.sort_key(item) if aggregate.time_bucket else (ALL_TIME, None)
-            amounts = {}
-            for measure in aggregate.measures:
-                place = f"measures.{measure.name}"
-                amounts[measure.attribute] = _amount(measure, item)
         except UnusableItem as error:
             raise UnusableItem(f"aggregates.{aggregate.name}.{place}: {error}") from None
-        contributions[RowKey(pk, sk)] = Contribution(amounts, expires_at)
+        try:
+            shares = shares_of(aggregate.measures, aggregate.indexes, item)
+        except UnusableItem as error:
+            raise UnusableItem(f"aggregates.{aggregate.name}.{error}") from None
+        contributions[RowKey(pk, sk)] = Contribution(
+            shares.amounts, expires_at, aggregate.layout, shares.indexed, shares.distinct
+        )
     return contributions
 
 
@@ -82,34 +93,55 @@ def _partition_key(aggregate: Aggregate, item: Item) -> str:
     return pk
 
 
-def _amount(measure: Measure, item: Item) -> Decimal:
-    if measure.value is None:
-        return _ONE
-    amount = to_scale(measure.value(item), measure.scale)
-    if amount is None:
-        raise UnusableItem(
-            f"the value is {format_number(magnitude_limit(measure.scale))} or more in size, too large to be added up "
-            f"exactly with {measure.scale} decimal places; correct the item, or declare a smaller scale"
-        )
-    return amount
-
-
 def to_text(contributions: Contributions) -> str:
     """The canonical text of contributions: equal contributions give equal text, so that a condition can compare it."""
-    rows = [
-        [key.pk, key.sk, {name: format_number(amount) for name, amount in sorted(contribution.amounts.items())}]
-        + ([] if contribution.expires_at is None else [contribution.expires_at])
-        for key, contribution in sorted(contributions.items())
-    ]
-    return json.dumps(rows, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(
+        [_row_text(key, contribution) for key, contribution in sorted(contributions.items())],
+        separators=(",", ":"),
+        ensure_ascii=False,
+    )
+
+
+def _row_text(key: RowKey, contribution: Contribution) -> list[Any]:
+    # What a row has not is left out: most have numbers alone.
+    amounts = {name: format_number(amount) for name, amount in sorted(contribution.amounts.items())}
+    row: list[Any] = [key.pk, key.sk, amounts, contribution.layout]
+    if contribution.expires_at is not None or contribution.indexed or contribution.distinct:
+        row.append(contribution.expires_at)
+    if contribution.indexed or contribution.distinct:
+        row.append(
+            {
+                name: [format_number(by), ends] + ([] if value is None else [value])
+                for name, (by, ends, value) in sorted(contribution.indexed.items())
+            }
+        )
+    if contribution.distinct:
+        row.append(dict(sorted(contribution.distinct.items())))
+    return row
 
 
 def from_text(text: str) -> Contributions:
     """The reverse of :func:`to_text`."""
-    return {
-        RowKey(pk, sk): Contribution({name: Decimal(amount) for name, amount in amounts.items()}, *expires_at)
-        for pk, sk, amounts, *expires_at in json.loads(text)
-    }
+    return {RowKey(pk, sk): _contribution(*rest) for pk, sk, *rest in json.loads(text)}
+
+
+def _contribution(
+    amounts: dict[str, str],
+    layout: str,
+    expires_at: int | None = None,
+    indexed: Mapping[str, list[Any]] = MappingProxyType({}),
+    distinct: Mapping[str, str] = MappingProxyType({}),
+) -> Contribution:
+    return Contribution(
+        {name: Decimal(amount) for name, amount in amounts.items()},
+        expires_at,
+        layout,
+        {
+            name: Indexed(Decimal(by), tuple((end, attribute) for end, attribute in ends), *value)
+            for name, (by, ends, *value) in indexed.items()
+        },
+        distinct,
+    )
 
 
 def description(definition: Definition, key: RowKey) -> dict[str, AttributeValue]:
@@ -118,6 +150,9 @@ def description(definition: Definition, key: RowKey) -> dict[str, AttributeValue
     aggregate = definition.aggregates[name]
     group = {path.text: keys.decode(part) for path, part in zip(aggregate.group_by, parts, strict=True)}
     attributes: dict[str, AttributeValue] = {"aggregate": {"S": name}, "group": {"M": group}}
+    if aggregate.rank_by:
+        # The partition key of the index that sorts by the measure: the groups of one bucket stand together.
+        attributes["rank_group"] = {"S": keys.join((name, key.sk))}
     if aggregate.time_bucket:
         attributes["bucket"] = {"S": aggregate.time_bucket.unit}
         attributes["bucket_start"] = {"S": aggregate.time_bucket.start(key.sk)}

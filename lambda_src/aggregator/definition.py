@@ -11,29 +11,43 @@ import json
 import re
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from decimal import Decimal
 from typing import Any
 
 from .buckets import UNITS, TimeBucket, time_zone
-from .expressions import Expression, ExpressionError, compile_condition, compile_number
+from .expressions import Expression, ExpressionError, compile_condition, compile_number, compile_scalar
 from .items import AttributePath
+from .measures import DEFAULT_ACCURACY, FUNCTIONS, MAX_BIN_BYTES, Measure, indexes_of
 from .numerics import DEFAULT_SCALE, MAX_SCALE
 
-FUNCTIONS = ("count", "sum", "avg")
 #: Attributes that every row has; no measure may take their names.
 ROW_ATTRIBUTES = frozenset(
-    ("pk", "sk", "aggregate", "group", "bucket", "bucket_start", "items", "revision", "expires_at")
+    (
+        *("pk", "sk", "aggregate", "group", "bucket", "bucket_start", "items", "revision", "expires_at"),
+        "rank_group",
+    )
 )
 #: A change moves an item from its old rows to its new ones in one transaction of at most 100 actions, one of them the
-#: ledger entry: 1 + 49 + 49 = 99.
-MAX_ROWS_PER_ITEM = 49
+#: ledger entry: 1 + 49 + 49 = 99. An index entry or a reference count is an action as a row is.
+MAX_ACTIONS_PER_ITEM = 49
 MAX_MEASURES = 50
 MAX_GROUP_ATTRIBUTES = 10
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_AGGREGATE_FIELDS = ("group_by", "where", "time_bucket", "measures")
+_AGGREGATE_FIELDS = ("group_by", "where", "time_bucket", "measures", "rank_by")
 _BUCKET_FIELDS = ("attribute", "unit", "timezone", "retention_days")
-_MEASURE_FIELDS = ("function", "value", "scale")
+_MEASURE_FIELDS = ("function", "value", "scale", "order_by", "accuracy")
+#: How many decimal places a measure keeps: the default and the most. Squares are kept with twice as many.
+_SCALES = dict.fromkeys(("sum", "avg", "min", "max"), (DEFAULT_SCALE, MAX_SCALE)) | {
+    "variance": (6, MAX_SCALE // 2),
+    "stddev": (6, MAX_SCALE // 2),
+    "percentile": (6, 12),
+}
+_ACCURACIES = (Decimal("0.001"), Decimal("0.1"))
+#: Functions whose value is one number a row, so that an index can sort the rows by it.
+_RANKED = ("count", "sum", "min", "max", "distinct")
 
 
 class DefinitionError(ValueError):
@@ -46,24 +60,33 @@ class DefinitionError(ValueError):
 
 
 @dataclass(frozen=True)
-class Measure:
-    """One number of a row. ``attribute`` is where the row keeps it; ``value`` is None for a count."""
-
-    name: str
-    attribute: str
-    value: Expression | None
-    scale: int
-
-
-@dataclass(frozen=True)
 class Aggregate:
-    """One declared aggregation; ``group_by`` keeps the order of the declaration, which is that of the row's key."""
+    """One declared aggregation; ``group_by`` keeps the order of the declaration, which is that of the row's key.
+
+    ``indexes`` names the index of each extreme by its measure, ``rank_by`` the measure that a table's index sorts by.
+    ``layout`` is a short hash of what the readable attributes of its rows depend on besides the key.
+    """
 
     name: str
     group_by: tuple[AttributePath, ...]
     where: Expression | None
     time_bucket: TimeBucket | None
     measures: tuple[Measure, ...]
+    rank_by: str | None = None
+    indexes: dict[str, str] = field(init=False)
+    layout: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "indexes", indexes_of(self.measures))
+        zone = str(self.time_bucket.zone) if self.time_bucket else None
+        readable = json.dumps([[path.text for path in self.group_by], zone, self.rank_by])
+        object.__setattr__(self, "layout", hashlib.sha256(readable.encode()).hexdigest()[:6])
+
+    @property
+    def actions(self) -> int:
+        """How many writes an item can need in it: the row, its index entries and reference counts."""
+        counted = sum(measure.function == "distinct" for measure in self.measures)
+        return 1 + len(set(self.indexes.values())) + counted
 
 
 @dataclass(frozen=True)
@@ -101,13 +124,31 @@ def parse(text: str) -> Definition:
         raise DefinitionError(["aggregates: declare at least one, as a map from its name to its declaration"])
     reader = _Reader(problems)
     aggregates = {name: reader.aggregate(f"aggregates.{name}", name, body) for name, body in declared.items()}
-    if len(aggregates) > MAX_ROWS_PER_ITEM:
-        problems.append(f"aggregates: {len(aggregates)} are declared; at most {MAX_ROWS_PER_ITEM} fit in a transaction")
+    actions = sum(aggregate.actions for aggregate in aggregates.values() if aggregate)
+    if actions > MAX_ACTIONS_PER_ITEM:
+        problems.append(
+            f"aggregates: an item can need {actions} writes, one for each row, each value that min, max, first and "
+            f"last are taken of, and each distinct; at most {MAX_ACTIONS_PER_ITEM} fit in a transaction"
+        )
+    problems += _clashes(aggregates)
     if problems:
         raise DefinitionError(problems)
     canonical = json.dumps(declared, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     fingerprint = hashlib.sha256(canonical.encode()).hexdigest()[:16]
     return Definition({name: aggregate for name, aggregate in aggregates.items() if aggregate}, fingerprint)
+
+
+def _clashes(aggregates: dict[str, Aggregate | None]) -> list[str]:
+    """An index of the table sorts by an attribute that has to be a number in every row, whatever its aggregate."""
+    declared = [aggregate for aggregate in aggregates.values() if aggregate]
+    ranked = {aggregate.rank_by: aggregate.name for aggregate in declared if aggregate.rank_by}
+    return [
+        f"aggregates.{aggregate.name}.measures.{measure.name}: the rows of {ranked[measure.name]} are sorted by an "
+        "attribute of this name, which has to be a number; rename one of the two"
+        for aggregate in declared
+        for measure in aggregate.measures
+        if measure.name in ranked and measure.function in ("first", "last")
+    ]
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]], problems: list[str]) -> dict[str, Any]:
@@ -169,13 +210,39 @@ class _Reader:
             return None
         where = fields.get("where")
         bucket = fields.get("time_bucket")
+        group_by = self._group_by(f"{place}.group_by", fields.get("group_by") or [])
+        condition = None if where is None else self._expression(f"{place}.where", where, compile_condition)
+        time_bucket = None if bucket is None else self._time_bucket(f"{place}.time_bucket", bucket)
+        measures = self._measures(f"{place}.measures", fields.get("measures"), time_bucket)
         return Aggregate(
             name,
-            self._group_by(f"{place}.group_by", fields.get("group_by") or []),
-            None if where is None else self._expression(f"{place}.where", where, compile_condition),
-            None if bucket is None else self._time_bucket(f"{place}.time_bucket", bucket),
-            self._measures(f"{place}.measures", fields.get("measures")),
+            group_by,
+            condition,
+            time_bucket,
+            measures,
+            self._rank_by(f"{place}.rank_by", fields.get("rank_by"), measures),
         )
+
+    def _rank_by(self, place: str, name: Any, measures: tuple[Measure, ...]) -> str | None:
+        if name is None:
+            return None
+        functions = {measure.name: measure.function for measure in measures}
+        if name not in functions:
+            self._problem(
+                place,
+                f"{name!r} is not a measure of this aggregate; name one, such as {min(functions)}"
+                if functions
+                else f"{name!r} is not a measure of this aggregate",
+            )
+        elif functions[name] not in _RANKED:
+            self._problem(
+                place,
+                f"{name} is not one number of a row, so that no index can sort by it; the functions that can be ranked "
+                f"by are {', '.join(_RANKED)}",
+            )
+        else:
+            return str(name)
+        return None
 
     def _group_by(self, place: str, declared: Any) -> tuple[AttributePath, ...]:
         if not isinstance(declared, list):
@@ -207,49 +274,101 @@ class _Reader:
             self._whole_number(f"{place}.retention_days", retention_days, 1, 36_500, "days")
         return TimeBucket(path, str(unit), zone, retention_days) if path and zone else None
 
-    def _measures(self, place: str, declared: Any) -> tuple[Measure, ...]:
+    def _measures(self, place: str, declared: Any, bucket: TimeBucket | None) -> tuple[Measure, ...]:
         if not isinstance(declared, dict) or not declared:
             self._problem(place, 'declare at least one, such as { orders = { function = "count" } }')
             return ()
         if len(declared) > MAX_MEASURES:
             self._problem(place, f"{len(declared)} are declared; an aggregate has at most {MAX_MEASURES}")
-        measures = [self._measure(f"{place}.{name}", name, body) for name, body in declared.items()]
+        zone = bucket.zone if bucket else UTC
+        found = [self._measure(f"{place}.{name}", name, body, zone) for name, body in declared.items()]
+        measures = tuple(measure for measure in found if measure)
         keepers: dict[str, str] = {}
         for measure in measures:
-            if measure is None:
-                continue
-            if measure.attribute in keepers:
-                self._problem(
-                    f"{place}.{measure.name}",
-                    f"is kept in the row's attribute {measure.attribute}, which {keepers[measure.attribute]} "
-                    "takes already; rename one of them",
-                )
-            keepers.setdefault(measure.attribute, measure.name)
-        return tuple(measure for measure in measures if measure)
+            for attribute in measure.attributes:
+                if attribute in ROW_ATTRIBUTES:
+                    self._problem(
+                        f"{place}.{measure.name}",
+                        f"the row's attribute {attribute} has another meaning; rename the measure",
+                    )
+                if attribute in keepers:
+                    self._problem(
+                        f"{place}.{measure.name}",
+                        f"is kept in the row's attribute {attribute}, which {keepers[attribute]} takes already; "
+                        "rename one of them",
+                    )
+                keepers.setdefault(attribute, measure.name)
+        bins = sum(measure.bin_bytes for measure in measures)
+        if bins > MAX_BIN_BYTES:
+            self._problem(
+                place,
+                f"the bins of the percentiles can take {bins} bytes of a row, more than {MAX_BIN_BYTES}; declare a "
+                "larger accuracy or a smaller scale, or put some of them into another aggregate",
+            )
+        return measures
 
-    def _measure(self, place: str, name: str, body: Any) -> Measure | None:
+    def _measure(self, place: str, name: str, body: Any, zone: tzinfo) -> Measure | None:
         self._name(place, name)
         fields = self._object(place, body, _MEASURE_FIELDS)
         if fields is None:
             return None
-        function, value, scale = fields.get("function"), fields.get("value"), fields.get("scale")
+        function = fields.get("function")
         if function not in FUNCTIONS:
             self._problem(f"{place}.function", f"{function!r} is not a function; they are {', '.join(FUNCTIONS)}")
             return None
-        # An average is kept as a sum and divided by the row's item count when read, so that it can be retracted.
-        attribute = f"{name}_sum" if function == "avg" else name
-        if attribute in ROW_ATTRIBUTES:
-            self._problem(place, f"the row's attribute {attribute} has another meaning; rename the measure")
-        if scale is not None:
-            self._whole_number(f"{place}.scale", scale, 0, MAX_SCALE, "decimal places")
-            if function == "count":
-                self._problem(f"{place}.scale", "a count is a whole number; remove it")
-        expression = None
+        return Measure(
+            name,
+            function,
+            self._value(f"{place}.value", function, fields.get("value")),
+            self._scale(f"{place}.scale", function, fields.get("scale")),
+            self._order_by(f"{place}.order_by", function, fields.get("order_by")),
+            zone,
+            self._accuracy(f"{place}.accuracy", function, fields.get("accuracy")),
+        )
+
+    def _value(self, place: str, function: str, value: Any) -> Expression | None:
         if function == "count":
             if value is not None:
-                self._problem(f"{place}.value", "count takes no value; remove it, or use where to restrict what counts")
-        elif value is None:
-            self._problem(f"{place}.value", f"{function} needs one: the expression to add up, such as quantity")
+                self._problem(place, "count takes no value; remove it, or use where to restrict what counts")
+            return None
+        if value is None:
+            self._problem(place, f"{function} needs one: an expression, such as quantity")
+            return None
+        anything = function in ("first", "last", "distinct")
+        return self._expression(place, value, compile_scalar if anything else compile_number)
+
+    def _scale(self, place: str, function: str, scale: Any) -> int:
+        default, most = _SCALES.get(function, (0, 0))
+        if scale is None:
+            return default
+        if function not in _SCALES:
+            reason = "a count is a whole number" if function == "count" else f"{function} keeps values as they are"
+            self._problem(place, f"{reason}; remove it")
         else:
-            expression = self._expression(f"{place}.value", value, compile_number)
-        return Measure(name, attribute, expression, DEFAULT_SCALE if scale is None else scale)
+            self._whole_number(place, scale, 0, most, "decimal places")
+        return scale if type(scale) is int else default
+
+    def _order_by(self, place: str, function: str, path: Any) -> AttributePath | None:
+        if function in ("first", "last"):
+            if path is None:
+                self._problem(
+                    place, f"{function} needs it: the attribute with the time that says what comes {function}"
+                )
+                return None
+            return self._path(place, path)
+        if path is not None:
+            self._problem(place, "only first and last are ordered by a time; remove it")
+        return None
+
+    def _accuracy(self, place: str, function: str, accuracy: Any) -> Decimal:
+        if accuracy is None:
+            return DEFAULT_ACCURACY
+        if function != "percentile":
+            self._problem(place, f"only a percentile has an accuracy, {function} is exact; remove it")
+            return DEFAULT_ACCURACY
+        low, high = _ACCURACIES
+        number = Decimal(str(accuracy)) if type(accuracy) in (int, float) else None
+        if number is None or not low <= number <= high:
+            self._problem(place, f"has to be a relative error from {low} to {high}, such as {DEFAULT_ACCURACY}")
+            return DEFAULT_ACCURACY
+        return number

@@ -63,6 +63,11 @@ def compile_condition(text: str) -> Expression:
     return _compile(text, "boolean")
 
 
+def compile_scalar(text: str) -> Expression:
+    """Compile an expression whose result may be a number, a string, true or false. Raises :class:`ExpressionError`."""
+    return _compile(text, "any")
+
+
 #: Columns that :func:`_wrap` puts before the first line.
 _SHIFT = 2
 
@@ -102,6 +107,8 @@ def _compile(text: str, wanted: Kind) -> Expression:
         compiled = _Compiler(text).compile(tree)
     except RecursionError:
         raise ExpressionError("is nested too deeply; simplify it") from None
+    if wanted == "any":
+        return Expression(text, compiled.kind, _scalar(compiled, tree))
     _require(compiled, wanted, tree, "the whole expression")
     return Expression(text, wanted, _checked(compiled, wanted, "the whole expression"))
 
@@ -160,6 +167,23 @@ def _checked(compiled: _Compiled, wanted: Kind, role: str) -> Evaluate:
         value = evaluate(item)
         if type(value) is not python_type:
             raise UnusableItem(f"{what} has to be {_KIND_NAMES[wanted]}, and is {_kind_of(value)}")
+        return value
+
+    return check
+
+
+def _scalar(compiled: _Compiled, node: ast.expr) -> Evaluate:
+    """The evaluation, with a check that it gives no list."""
+    if compiled.kind == "list":
+        raise _refuse(node, "the whole expression has to be a number, a string, true or false, and this is a list")
+    if compiled.kind != "any":
+        return compiled.evaluate
+    evaluate, what = compiled.evaluate, f"attribute {compiled.path.text}" if compiled.path else "the whole expression"
+
+    def check(item: Item) -> Any:
+        value = evaluate(item)
+        if isinstance(value, tuple):
+            raise UnusableItem(f"{what} has to be a number, a string, true or false, and is a list")
         return value
 
     return check

@@ -5,6 +5,7 @@ A number or boolean follows an equals sign (``=2010``, ``=true``), binary ``=bas
 the number 2010 are different keys, no value can contain the separator ``#``, and every key can be read back.
 """
 
+import hashlib
 from base64 import b64encode
 from collections.abc import Iterable
 from decimal import Decimal
@@ -35,6 +36,19 @@ def encode(kind: str, raw: Any) -> str:
 def join(parts: Iterable[str]) -> str:
     """Join encoded parts to one key."""
     return SEPARATOR.join(parts)
+
+
+def shortened(key: str, limit: int) -> str:
+    """A key of at most ``limit`` bytes of UTF-8: the key itself, or where it is longer its hash behind its first part.
+
+    No key equals the hash of another: no encoded value begins as a hash does.
+    """
+    encoded = key.encode()
+    if len(encoded) <= limit:
+        return key
+    first, separator, _ = key.partition(SEPARATOR)
+    digest = f"=sha256:{hashlib.sha256(encoded).hexdigest()}"
+    return f"{first}{separator}{digest}" if separator else digest
 
 
 def split(key: str) -> list[str]:

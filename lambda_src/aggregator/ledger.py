@@ -1,24 +1,32 @@
 """The ledger: one entry a source item, with the version last applied and the contributions then applied.
 
+Beside it, in the same table, what rows cannot hold: index entries, one a source item and index of a row, sorted by
+value or time, whose ends are the row's extremes; and reference counts, one a distinct value of a row.
+
 For every source item the ledger is a last-writer-wins register; the rows change by the difference of contributions
 in the same transaction that replaces the entry. Every write of an entry is conditional on the entry being the one
 that the difference was computed from: that condition, not any earlier read, is what makes the rows exact.
 """
 
-import hashlib
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from . import keys
-from .contributions import NO_CONTRIBUTIONS
-from .items import Item
+from .contributions import NO_CONTRIBUTIONS, RowKey
+from .items import AttributeValue, Item
+from .measures import Indexed
+from .numerics import from_sortable, sortable
 
-#: Sort key of the entry of a source item; other kinds of entries get other sort keys.
+#: Sort keys: of the entry of a source item, and of a reference count. Those of index entries are numbers as text.
 ITEM = "item"
+REFERENCES = "references"
 #: An entry without contributions only has to outlive every record that a stream (24 hours) can still deliver.
 TOMBSTONE_SECONDS = 7 * 86_400
 #: DynamoDB's limit for a partition key, in bytes of UTF-8.
 _MAX_PARTITION_KEY_BYTES = 2_048
+#: What an index entry's sort key, of 1024 bytes at most, leaves for the name of the source item.
+_MAX_OWNER_BYTES = 900
 
 #: Of an entry that no stream record has written yet, only a backfill: below the version of every record.
 LOWEST_VERSION = "0"
@@ -70,9 +78,47 @@ def entry_key(source_key: Item) -> str:
     The attributes are taken in the order of their names. A key too long for a partition key is replaced by its hash.
     """
     parts = [keys.encode(*next(iter(source_key[name].items()))) for name in sorted(source_key)]
-    pk = keys.join(["item", *parts])
-    encoded = pk.encode()
-    return pk if len(encoded) <= _MAX_PARTITION_KEY_BYTES else f"item-sha256#{hashlib.sha256(encoded).hexdigest()}"
+    return _partition_key("item", *parts)
+
+
+def _partition_key(*parts: str) -> str:
+    return keys.shortened(keys.join(parts), _MAX_PARTITION_KEY_BYTES)
+
+
+def index_key(row: RowKey, index: str, expires_at: int | None) -> str:
+    """The partition key of the entries of an index of a row that expires at this epoch second.
+
+    A row that is made anew after a longer retention was declared meets nothing that TTL has not deleted yet.
+    """
+    return _partition_key("index", row.pk, row.sk, index, *_expiry(expires_at))
+
+
+def index_sort_key(indexed: Indexed, owner: str) -> str:
+    """The sort key of the index entry of the source item whose ledger entry has the partition key ``owner``."""
+    return f"{sortable(indexed.by)}{keys.SEPARATOR}{keys.shortened(owner, _MAX_OWNER_BYTES)}"
+
+
+def index_item(row: RowKey, index: str, sort_key: str, indexed: Indexed, expires_at: int | None) -> dict[str, Any]:
+    """The item of an index entry, in DynamoDB JSON; it expires with its row."""
+    item: dict[str, Any] = {"pk": {"S": index_key(row, index, expires_at)}, "sk": {"S": sort_key}}
+    if indexed.value is not None:
+        item["value"] = dict(indexed.value)
+    return item | ({} if expires_at is None else {"expires_at": {"N": str(expires_at)}})
+
+
+def from_index_item(item: Item) -> tuple[str, Decimal, AttributeValue | None]:
+    """The sort key of an index entry, the number that it is sorted by, and the value beside it."""
+    sort_key = item["sk"]["S"]
+    return sort_key, from_sortable(sort_key.partition(keys.SEPARATOR)[0]), item.get("value")
+
+
+def references_key(row: RowKey, attribute: str, value: str, expires_at: int | None) -> str:
+    """The partition key of the reference count of a distinct value, given as a part of a key."""
+    return _partition_key("distinct", row.pk, row.sk, attribute, value, *_expiry(expires_at))
+
+
+def _expiry(expires_at: int | None) -> tuple[str, ...]:
+    return () if expires_at is None else (str(expires_at),)
 
 
 def entry_item(

@@ -26,6 +26,9 @@ _FAULTS = [InvalidOperation, DivisionByZero, Overflow]
 ARITHMETIC = Context(prec=300, rounding=ROUND_HALF_EVEN, traps=_FAULTS)
 #: For ``/``, whose quotient has no end: more digits than any contribution keeps.
 DIVISION = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=_FAULTS)
+#: For values that are carried and not added up: what a DynamoDB number can hold.
+STORED = Context(prec=DYNAMODB_DIGITS, rounding=ROUND_HALF_EVEN, traps=_FAULTS)
+_LARGEST_EXPONENT, _SMALLEST_EXPONENT = 125, -130
 #: For deltas and sums, where losing a digit would break the invariant: raises ``Inexact`` instead.
 EXACT = Context(prec=300, traps=[*_FAULTS, Inexact])
 
@@ -42,9 +45,29 @@ def significant_digits(value: Decimal) -> int:
     return len(EXACT.normalize(value).as_tuple().digits)
 
 
+def storable(value: Decimal) -> Decimal | None:
+    """Round a value to what DynamoDB can hold; None where its magnitude is out of range."""
+    rounded = STORED.plus(value)
+    return rounded if not rounded or _SMALLEST_EXPONENT <= rounded.adjusted() <= _LARGEST_EXPONENT else None
+
+
 def magnitude_limit(scale: int) -> Decimal:
     """The smallest absolute value that a contribution with ``scale`` decimal places may *not* reach."""
     return Decimal((0, (1,), USABLE_DIGITS - scale))
+
+
+def sortable(value: Decimal) -> str:
+    """A text of fixed length that sorts as the number does, exactly, whatever its scale.
+
+    For what :func:`to_scale` gives: at most :data:`MAX_SCALE` decimal places, and below 10**29 in size.
+    """
+    places = int(EXACT.scaleb(value, MAX_SCALE)) + 10 ** (USABLE_DIGITS + MAX_SCALE)
+    return f"{places:0{USABLE_DIGITS + MAX_SCALE + 1}}"
+
+
+def from_sortable(text: str) -> Decimal:
+    """The reverse of :func:`sortable`."""
+    return EXACT.scaleb(Decimal(int(text) - 10 ** (USABLE_DIGITS + MAX_SCALE)), -MAX_SCALE)
 
 
 def to_scale(value: Decimal, scale: int) -> Decimal | None:

@@ -66,9 +66,10 @@ class _ChangeOfReadEntry(Change):
 def backfill(source_keys: Iterable[Item]) -> list[Target]:
     """Targets of a backfill, from primary keys of source items in DynamoDB JSON.
 
-    Also those of quarantined entries: an item that its rows refused is tried again, even when it is gone by now.
+    Also those of quarantined entries: an item that its rows refused is tried again, even when it is gone by now. A key
+    that stands there twice, as it may in what an eventually consistent index gives, is one target.
     """
-    return [Target(entry_key(key), key) for key in source_keys]
+    return list({(target := Target(entry_key(key), key)).entry_key: target for key in source_keys}.values())
 
 
 def replay(records: Iterable[Record]) -> list[Target]:

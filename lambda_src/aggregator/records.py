@@ -82,13 +82,25 @@ class Change:
         self.contributions, self.error = self.computed
         self.text = to_text(self.contributions)
 
-    def agree_on_expiry(self, expires_at: Mapping[RowKey, int | None]) -> None:
-        """Take over when rows expire that exist already: a row keeps the retention that it was made with."""
-        for row in self.contributions.keys() & expires_at.keys():
-            if self.contributions[row].expires_at != expires_at[row]:
-                agreed = self.contributions[row]._replace(expires_at=expires_at[row])
-                self.contributions = {**self.contributions, row: agreed}
-                self.text = to_text(self.contributions)
+    def agree_on_expiry(self, expires_at: Mapping[RowKey, int | None], now: int) -> None:
+        """Take over when rows expire that exist already: a row keeps the retention that it was made with.
+
+        All that is put into one row has to agree, so what was taken over from a row that is gone is forgotten. A row
+        that expired before epoch second ``now`` stays gone for the items that were in it, whatever is declared now.
+        """
+        if self.error != self.computed[1]:
+            # Its rows refuse the item: what is in them stays as it is.
+            return
+        agreed: Contributions = {}
+        for row, contribution in self.computed[0].items():
+            before = self.expected.get(row)
+            if before is not None and before.expires_at is not None and before.expires_at <= now:
+                agreed[row] = contribution._replace(expires_at=before.expires_at)
+            elif row in expires_at and expires_at[row] != contribution.expires_at:
+                agreed[row] = contribution._replace(expires_at=expires_at[row])
+        if agreed or self.contributions is not self.computed[0]:
+            self.contributions = {**self.computed[0], **agreed} if agreed else self.computed[0]
+            self.text = to_text(self.contributions)
 
     def quarantine(self, error: str) -> None:
         """Contribute nothing, or, where even taking back is impossible, leave in the rows what is in them."""

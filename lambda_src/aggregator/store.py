@@ -8,17 +8,28 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from .contributions import RowKey, description
 from .definition import Definition
-from .items import Item
-from .ledger import ITEM, Entry, entry_item
+from .extremes import Lookup, Standing
+from .items import AttributeValue, Item
+from .ledger import (
+    ITEM,
+    REFERENCES,
+    Entry,
+    entry_item,
+    from_index_item,
+    index_item,
+    index_key,
+    references_key,
+)
 from .numerics import format_number
 from .records import Change
-from .transactions import RowDelta, Transaction
+from .transactions import EntryKey, IndexChange, ReferencesKey, RowDelta, Transaction
 
 #: Errors that go away by themselves. HTTP status 500 and above count as such whatever their code.
 _TRANSIENT_CODES = frozenset(
@@ -40,16 +51,44 @@ _TRANSIENT_CODES = frozenset(
 MAX_KEYS = 100
 
 
+#: The ends of a row's indexes by attribute, as they have to be written; None: to be removed.
+Ends = Mapping[str, AttributeValue | None]
+
+
 class RowState(NamedTuple):
-    """What decides how a row can be written: its number of items, and the epoch second at which it expires."""
+    """What decides how a row can be written: its number of items, the epoch second at which it expires, and for a row
+    with extremes its revision and the ends of its indexes, as they stand in ``item``."""
 
     items: int
     expires_at: int | None
     exists: bool = True
+    item: Item = MappingProxyType({})
+
+    def is_as(self, other: "RowState | None", *, revised: bool) -> bool:
+        """Whether a write decides in the same way on both; ``revised`` says that it depends on the revision."""
+        return other is not None and self[:3] == other[:3] and (not revised or _revision(self) == _revision(other))
 
 
 #: A row that is not there.
 ABSENT = RowState(0, None, exists=False)
+
+
+class ValueKey(NamedTuple):
+    """A distinct value of a row that expires at this epoch second: the row's key, the measure's attribute, and the
+    value as a part of a key."""
+
+    row: RowKey
+    attribute: str
+    value: str
+    expires_at: int | None
+
+
+@dataclass
+class Known:
+    """What is believed of rows, and of how many items share a distinct value (0: none). Conditions decide."""
+
+    rows: dict[RowKey, RowState] = field(default_factory=dict)
+    references: dict[ValueKey, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -57,15 +96,18 @@ class Outcome:
     """What became of a transaction that was tried.
 
     Either ``applied``, or nothing of it was written, for these reasons, several at once where DynamoDB says so:
-    ``entries`` are ledger entries that were not as expected (None: there is none), ``rows`` rows that were not as
-    believed, ``invalid`` is DynamoDB's message where a row or entry cannot hold what it would have to, ``retry`` the
-    codes of errors that pass. After a lost answer (``retry``) it may have been applied all the same; the condition on
-    the entries finds that out at the next try.
+    ``entries`` are ledger entries that were not as expected (None: there is none), ``rows`` rows and ``references``
+    numbers of items that were not as believed, ``invalid`` is DynamoDB's message where a row or entry cannot hold what
+    it would have to, ``retry`` the codes of errors that pass. After a lost answer (``retry``) it may have been applied
+    all the same; the condition on the entries finds that out at the next try. Of what was ``applied``, ``revised`` are
+    the new revisions and ends of the rows with extremes.
     """
 
     applied: bool = False
     entries: dict[str, Entry | None] = field(default_factory=dict)
     rows: dict[RowKey, RowState] = field(default_factory=dict)
+    references: dict[ValueKey, int] = field(default_factory=dict)
+    revised: dict[RowKey, dict[str, AttributeValue]] = field(default_factory=dict)
     invalid: str | None = None
     retry: list[str] = field(default_factory=list)
 
@@ -80,38 +122,55 @@ class Store:
         self._ledger_table = ledger_table
         self._definition = definition
 
-    def write(self, transaction: Transaction, known: Mapping[RowKey, RowState], now: int) -> Outcome:
-        """Write the entries and rows of a transaction, all or nothing.
+    def write(self, transaction: Transaction, known: Known, ends: Mapping[RowKey, Ends], now: int) -> Outcome:
+        """Write the entries and rows of a transaction with what belongs to the rows, all or nothing.
 
-        ``known`` are the states of rows as far as known, ``now`` is the epoch second. A row that loses its last item
+        ``known`` has the states of rows as far as known, of those with extremes and of distinct values surely; ``ends``
+        the ends that change (:mod:`aggregator.extremes`); ``now`` is the epoch second. A row that loses its last item
         is deleted in the same transaction. Raises ``ClientError`` for faults that neither time nor another grouping
         mends (access denied, table missing).
         """
         rows = transaction.rows
         puts = [self._put_entry(change, now) for change in transaction.changes]
+        revisions = {key: secrets.token_hex(8) for key in rows}
+        values = [ValueKey(row, *value) for row, delta in rows.items() for value in delta.reference_changes]
         try:
             if not rows and len(puts) == 1:
                 self._client.put_item(**puts[0])
             else:
                 actions = [{"Put": put} for put in puts]
-                actions += [self._row_action(key, delta, known.get(key)) for key, delta in rows.items()]
+                actions += [
+                    self._row_action(key, delta, known, ends.get(key, {}), revisions[key])
+                    for key, delta in rows.items()
+                ]
+                actions += [
+                    self._references_action(value, rows[value.row], known.references[value]) for value in values
+                ]
+                for key, delta in rows.items():
+                    actions += [self._index_action(key, *entry) for entry in delta.index_changes.items()]
                 self._client.transact_write_items(TransactItems=actions)
         except (HTTPClientError, ConnectionError) as error:
             return Outcome(retry=[type(error).__name__])
         except ClientError as error:
-            return self._refusal(error, transaction.changes, list(rows))
-        return Outcome(applied=True)
+            return self._refusal(error, transaction.changes, list(rows), values)
+        revised = {
+            key: {"revision": {"S": revisions[key]}}
+            | {name: value for name, value in ends.get(key, {}).items() if value}
+            for key, delta in rows.items()
+            if delta.index_changes
+        }
+        return Outcome(applied=True, revised=revised)
 
-    def read_rows(self, keys: Sequence[RowKey]) -> dict[RowKey, RowState] | None:
+    def read_rows(self, keys: Sequence[RowKey], *, whole: bool = False) -> dict[RowKey, RowState] | None:
         """The states of at most :data:`MAX_KEYS` rows, in one call; None where they could not be read now.
 
-        Eventually consistent, because it only serves to guess: the conditions of the write decide.
+        ``whole`` reads their ends too. Eventually consistent, because it only serves to guess: the conditions of the
+        write decide.
         """
-        request = {
-            "Keys": [_primary_key(key) for key in keys],
-            "ProjectionExpression": "pk, sk, #items, expires_at",
-            "ExpressionAttributeNames": {"#items": "items"},
-        }
+        request: dict[str, Any] = {"Keys": [_primary_key(key) for key in keys]}
+        if not whole:
+            request["ProjectionExpression"] = "pk, sk, #items, expires_at"
+            request["ExpressionAttributeNames"] = {"#items": "items"}
         answer = batch_get(self._client, self._aggregate_table, request)
         if answer is None:
             return None
@@ -122,6 +181,46 @@ class Store:
         for row in found:
             states[RowKey(row["pk"]["S"], row["sk"]["S"])] = _row_state(row)
         return states
+
+    def read_references(self, values: Sequence[ValueKey]) -> dict[ValueKey, int] | None:
+        """How many items share each of at most :data:`MAX_KEYS` distinct values; None where it could not be read now.
+
+        Eventually consistent, as :meth:`read_rows` is.
+        """
+        by_key = {references_key(*value): value for value in values}
+        request = {"Keys": [{"pk": {"S": key}, "sk": {"S": REFERENCES}} for key in by_key]}
+        answer = batch_get(self._client, self._ledger_table, request)
+        if answer is None:
+            return None
+        found, unread = answer
+        counts = dict.fromkeys(values, 0)
+        for key in unread:
+            del counts[by_key[key["pk"]["S"]]]
+        for item in found:
+            counts[by_key[item["pk"]["S"]]] = _whole_number(item, "references") or 0
+        return counts
+
+    def read_end(self, lookup: Lookup) -> list[Standing] | None:
+        """The entries of an index nearest to one of its ends, consistently; None where they could not be read now.
+
+        Raises ``ClientError`` for faults that time does not mend.
+        """
+        try:
+            answer = self._client.query(
+                TableName=self._ledger_table,
+                KeyConditionExpression="pk = :index",
+                ExpressionAttributeValues={":index": {"S": index_key(lookup.row, lookup.name, lookup.expires_at)}},
+                ScanIndexForward=lookup.end == "lowest",
+                Limit=lookup.limit,
+                ConsistentRead=True,
+            )
+        except (HTTPClientError, ConnectionError):
+            return None
+        except ClientError as error:
+            if _is_transient(error):
+                return None
+            raise
+        return [Standing(*from_index_item(item)) for item in answer["Items"]]
 
     def read_entries(self, keys: Sequence[str]) -> dict[str, Entry | None]:
         """The ledger entries of at most :data:`MAX_KEYS` partition keys, read consistently in one call.
@@ -161,14 +260,15 @@ class Store:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
-    def _row_action(self, key: RowKey, delta: RowDelta, known: RowState | None) -> dict[str, Any]:
+    def _row_action(self, key: RowKey, delta: RowDelta, known: Known, ends: Ends, revision: str) -> dict[str, Any]:
         """Update the row, or delete it where its last item goes as far as known.
 
         Update and delete have opposite conditions on the number of items, so no row without items can be left over by
         a crash between an update and a later deletion; NOT makes them opposite also for a row that is absent.
         """
         leaving = {":leaving": {"N": str(-delta.items)}}
-        if delta.items < 0 and known is not None and known.items + delta.items <= 0:
+        state = known.rows.get(key)
+        if state is not None and delta.empties(state.items):
             action: dict[str, Any] = {
                 "ConditionExpression": "NOT #items > :leaving",
                 "ExpressionAttributeNames": {"#items": "items"},
@@ -176,7 +276,7 @@ class Store:
             }
             kind = "Delete"
         else:
-            action = self._row_update(key, delta)
+            action = self._row_update(key, delta, known, ends, revision)
             if delta.items < 0:
                 action["ExpressionAttributeValues"] |= leaving
             kind = "Update"
@@ -187,10 +287,10 @@ class Store:
         }
         return {kind: action}
 
-    def _row_update(self, key: RowKey, delta: RowDelta) -> dict[str, Any]:
+    def _row_update(self, key: RowKey, delta: RowDelta, known: Known, ends: Ends, revision: str) -> dict[str, Any]:
         # Names that DynamoDB reserves (items, group), or that a declaration chooses, stand behind aliases.
         names = {"#revision": "revision"}
-        values: dict[str, Any] = {":revision": {"S": secrets.token_hex(8)}}
+        values: dict[str, Any] = {":revision": {"S": revision}}
         sets = ["#revision = :revision"]
         adds = []
         conditions = []
@@ -208,18 +308,40 @@ class Store:
                 conditions.append("(attribute_not_exists(pk) OR expires_at = :expires_at)")
         if delta.items < 0:
             conditions.append("#items > :leaving")
+        if delta.index_changes:
+            # The ends were computed from the row as it is known: that, and no other, has to be there.
+            before = _revision(known.rows[key])
+            if before is None:
+                conditions.append("attribute_not_exists(#revision)")
+            else:
+                values[":before"] = {"S": before}
+                conditions.append("#revision = :before")
         if delta.items:
             names["#items"] = "items"
             values[":items"] = {"N": str(delta.items)}
             adds.append("#items :items")
-        for index, (name, amount) in enumerate(delta.amounts.items()):
-            # Zero is written where the row may be new, so that every row has every measure.
-            if amount or delta.items > 0:
+        removes: list[str] = []
+        for index, (name, end) in enumerate(ends.items()):
+            names[f"#e{index}"] = name
+            if end is None:
+                removes.append(f"#e{index}")
+            else:
+                values[f":e{index}"] = end
+                sets.append(f"#e{index} = :e{index}")
+        introduced = delta.introduced
+        amounts = delta.amounts | _numbers_of_values(key, delta, known)
+        for index, (name, amount) in enumerate(amounts.items()):
+            # Zero is written where the row or the measure may be new, so that every row has every measure.
+            if amount or delta.items > 0 or name in introduced:
                 names[f"#m{index}"] = name
                 values[f":m{index}"] = {"N": format_number(amount)}
                 adds.append(f"#m{index} :m{index}")
         action: dict[str, Any] = {
-            "UpdateExpression": f"SET {', '.join(sets)}" + (f" ADD {', '.join(adds)}" if adds else ""),
+            "UpdateExpression": " ".join(
+                f"{word} {', '.join(parts)}"
+                for word, parts in (("SET", sets), ("ADD", adds), ("REMOVE", removes))
+                if parts
+            ),
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": values,
         }
@@ -227,7 +349,48 @@ class Store:
             action["ConditionExpression"] = " AND ".join(conditions)
         return action
 
-    def _refusal(self, error: ClientError, changes: list[Change], rows: list[RowKey]) -> Outcome:
+    def _index_action(self, row: RowKey, key: EntryKey, change: IndexChange) -> dict[str, Any]:
+        """Put or delete an index entry. Its item's ledger entry in the same transaction says that it is as expected."""
+        if change.new is not None:
+            item = index_item(row, key.name, key.sort_key, change.new, key.expires_at)
+            return {"Put": {"TableName": self._ledger_table, "Item": item}}
+        entry = {"pk": {"S": index_key(row, key.name, key.expires_at)}, "sk": {"S": key.sort_key}}
+        return {"Delete": {"TableName": self._ledger_table, "Key": entry}}
+
+    def _references_action(self, value: ValueKey, delta: RowDelta, before: int) -> dict[str, Any]:
+        """Count the items that share a value. The row's number of values changes with the first and the last of them,
+        so the condition is that the count begins and ends where it is believed to."""
+        difference = delta.reference_changes[ReferencesKey(*value[1:])]
+        action: dict[str, Any] = {
+            "TableName": self._ledger_table,
+            "Key": {"pk": {"S": references_key(*value)}, "sk": {"S": REFERENCES}},
+            "ExpressionAttributeNames": {"#references": "references"},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        values = {":amount": {"N": str(abs(difference))}}
+        if before + difference <= 0:
+            action |= {"ConditionExpression": "#references = :amount", "ExpressionAttributeValues": values}
+            return {"Delete": action}
+        if before == 0:
+            condition, update = "attribute_not_exists(#references)", "SET #references = :amount"
+            if value.expires_at is not None:
+                update += ", expires_at = :expires_at"
+                values[":expires_at"] = {"N": str(value.expires_at)}
+        elif difference > 0:
+            condition, update = "attribute_exists(#references)", "ADD #references :amount"
+        else:
+            condition, update = "#references > :amount", "ADD #references :difference"
+            values[":difference"] = {"N": str(difference)}
+        action |= {
+            "ConditionExpression": condition,
+            "UpdateExpression": update,
+            "ExpressionAttributeValues": values,
+        }
+        return {"Update": action}
+
+    def _refusal(
+        self, error: ClientError, changes: list[Change], rows: list[RowKey], values: list[ValueKey]
+    ) -> Outcome:
         """What an error says about a transaction. Raises the error where it is permanent."""
         code = error.response["Error"]["Code"]
         if code == "ConditionalCheckFailedException":
@@ -239,15 +402,18 @@ class Store:
         if code != "TransactionCanceledException":
             raise error
         outcome = Outcome()
-        # Reasons stand in the order of the actions: the entries first, then the rows.
+        # Reasons stand in the order of the actions: the entries, the rows, the values, then what has no condition.
         for index, reason in enumerate(error.response["CancellationReasons"]):
             match reason["Code"]:
                 case "None":
                     pass
                 case "ConditionalCheckFailed" if index < len(changes):
                     outcome.entries[changes[index].entry_key] = _entry(reason.get("Item"))
-                case "ConditionalCheckFailed":
+                case "ConditionalCheckFailed" if index < len(changes) + len(rows):
                     outcome.rows[rows[index - len(changes)]] = _row_state(reason.get("Item"))
+                case "ConditionalCheckFailed":
+                    value = values[index - len(changes) - len(rows)]
+                    outcome.references[value] = _whole_number(reason.get("Item") or {}, "references") or 0
                 case "ValidationError" | "ItemCollectionSizeLimitExceeded":
                     outcome.invalid = reason.get("Message") or reason["Code"]
                 case transient:
@@ -285,8 +451,24 @@ def _entry(item: Mapping[str, Any] | None) -> Entry | None:
     return Entry.from_item(item) if item else None
 
 
-def _row_state(row: Mapping[str, Any] | None) -> RowState:
-    return RowState(_whole_number(row, "items") or 0, _whole_number(row, "expires_at")) if row else ABSENT
+def _row_state(row: Item | None) -> RowState:
+    return RowState(_whole_number(row, "items") or 0, _whole_number(row, "expires_at"), item=row) if row else ABSENT
+
+
+def _revision(state: RowState) -> str | None:
+    revision = state.item.get("revision", {}).get("S")
+    return None if revision is None else str(revision)
+
+
+def _numbers_of_values(row: RowKey, delta: RowDelta, known: Known) -> dict[str, Decimal]:
+    """By how much the numbers of distinct values of a row change."""
+    numbers: dict[str, Decimal] = {}
+    for value, difference in delta.reference_changes.items():
+        before = known.references[ValueKey(row, *value)]
+        # What is taken back was there, whatever was believed: the condition of the write makes sure of it.
+        change = (before + difference > 0) - (before > 0 or difference < 0)
+        numbers[value.attribute] = numbers.get(value.attribute, Decimal(0)) + change
+    return numbers
 
 
 def _whole_number(row: Mapping[str, Any], name: str) -> int | None:

@@ -8,17 +8,48 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from .contributions import Contribution, RowKey
+from .ledger import index_sort_key
+from .measures import Indexed
 from .numerics import EXACT, ZERO
 from .records import Change
 
 MAX_ACTIONS = 100
 #: Below the limit of 4 MB, because the sizes here are estimates (from above) of what DynamoDB counts.
 MAX_BYTES = 3_500_000
-#: A row at its largest: two keys, the group, 50 measures.
+#: A row at its largest, but for the bins of percentiles: two keys, the group, 50 measures. A transaction that bins make
+#: too large is refused, and its changes are tried one by one.
 _ROW_BYTES = 8_192
 _ENTRY_BYTES = 512
+#: An index entry or a reference count: a partition key, a sort key, a value.
+_MEMBER_BYTES = 4_096
+#: Numbers that one update of a row may change, so that its expression keeps within 4 KB: bins of percentiles are many.
+MAX_AMOUNTS = 150
+
+
+class EntryKey(NamedTuple):
+    """An entry of an index of a row that expires at this epoch second: the index's name, and the entry's sort key."""
+
+    name: str
+    sort_key: str
+    expires_at: int | None
+
+
+class IndexChange(NamedTuple):
+    """One entry of an index before and after."""
+
+    old: Indexed | None = None
+    new: Indexed | None = None
+
+
+class ReferencesKey(NamedTuple):
+    """A distinct value of a row that expires at this epoch second: the attribute that counts it, and the value."""
+
+    attribute: str
+    value: str
+    expires_at: int | None
 
 
 @dataclass(slots=True)
@@ -27,7 +58,10 @@ class RowDelta:
 
     ``items`` is the difference of contributing items, ``amounts`` of each attribute. ``joined`` says that an item
     contributes to the row now, so that its readable attributes are known and may have to be written; then
-    ``expires_at`` is when the row expires (epoch second).
+    ``expires_at`` is when the row expires (epoch second). ``entries`` are what it changes in indexes, ``references`` in
+    the numbers of items that share a distinct value. ``introduced`` are attributes that its items have now and had not
+    before, and ``layouts`` what their readable attributes were declared as before and now: a row that gets new ones is
+    written even if no number changes.
     """
 
     items: int = 0
@@ -36,10 +70,20 @@ class RowDelta:
     expires_at: int | None = None
     taken_back_expires_at: int | None = None
     taken_back: bool = False
+    entries: dict[EntryKey, IndexChange] = field(default_factory=dict)
+    references: Counter[ReferencesKey] = field(default_factory=Counter)
+    layouts: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))
+    _put_in: set[str] = field(default_factory=set)
+    _taken_out: set[str] = field(default_factory=set)
 
-    def add(self, contribution: Contribution, sign: int) -> None:
-        """Put one contribution in (``sign`` 1) or take it back (-1), exactly."""
+    def add(self, contribution: Contribution, sign: int, owner: str) -> None:
+        """Put one contribution in (``sign`` 1) or take it back (-1), exactly. What is taken back has to come first.
+
+        ``owner`` is the partition key of the item's ledger entry.
+        """
         self.items += sign
+        (self._put_in if sign > 0 else self._taken_out).update(contribution.amounts)
+        self.layouts[sign > 0].add(contribution.layout)
         combine = EXACT.add if sign > 0 else EXACT.subtract
         for name, amount in contribution.amounts.items():
             self.amounts[name] = combine(self.amounts.get(name, ZERO), amount)
@@ -49,16 +93,49 @@ class RowDelta:
         else:
             self.taken_back = True
             self.taken_back_expires_at = contribution.expires_at
+        for index, indexed in contribution.indexed.items():
+            key = EntryKey(index, index_sort_key(indexed, owner), contribution.expires_at)
+            change = self.entries.get(key, IndexChange())
+            self.entries[key] = change._replace(new=indexed) if sign > 0 else change._replace(old=indexed)
+        for attribute, value in contribution.distinct.items():
+            self.references[ReferencesKey(attribute, value, contribution.expires_at)] += sign
+
+    @property
+    def index_changes(self) -> dict[EntryKey, IndexChange]:
+        """The entries that are not afterwards what they were before."""
+        return {key: change for key, change in self.entries.items() if change.old != change.new}
+
+    @property
+    def reference_changes(self) -> dict[ReferencesKey, int]:
+        """The differences of reference counts that are not zero."""
+        return {value: difference for value, difference in self.references.items() if difference}
+
+    @property
+    def introduced(self) -> set[str]:
+        """Attributes of the row that may be new to it, so that they are written even where they are zero."""
+        return self._put_in - self._taken_out
 
     @property
     def retimed(self) -> bool:
         """Whether the ledger shall say another expiry than before: then the row has to confirm it."""
         return self.joined and self.taken_back and self.expires_at != self.taken_back_expires_at
 
+    def empties(self, items: int) -> bool:
+        """Whether it takes the last of so many items out of the row."""
+        return self.items < 0 and items + self.items <= 0
+
     @property
     def is_nothing(self) -> bool:
         """Whether writing the row would leave it as it is."""
-        return self.items == 0 and not any(self.amounts.values()) and not self.retimed
+        return (
+            self.items == 0
+            and not any(self.amounts.values())
+            and not self.retimed
+            and not self.introduced
+            and not self.layouts[1] - self.layouts[0]
+            and not self.index_changes
+            and not self.reference_changes
+        )
 
 
 #: One contribution to take back from (-1) or put into (1) a row.
@@ -77,11 +154,26 @@ class Transaction:
     size: int = 0
     expired_rows: int = 0
 
-    def takes(self, rows: Iterable[RowKey], size: int) -> bool:
-        """Whether one more change that touches these rows still fits."""
-        new_rows = sum(1 for row in rows if row not in self.rows)
-        actions = len(self.changes) + 1 + len(self.rows) + new_rows
-        return actions <= MAX_ACTIONS and self.size + size + new_rows * _ROW_BYTES <= MAX_BYTES
+    def takes(self, change: Change, steps: Sequence[Step]) -> bool:
+        """Whether one more change, with what :func:`steps_of` says of it, still fits."""
+        new_rows = len({row for row, _, _ in steps if row not in self.rows})
+        new_members = sum(len(contribution.indexed) + len(contribution.distinct) for _, contribution, _ in steps)
+        size = _entry_size(change) + new_rows * _ROW_BYTES + new_members * _MEMBER_BYTES
+        return (
+            self.actions + 1 + new_rows + new_members <= MAX_ACTIONS
+            and self.size + size <= MAX_BYTES
+            and all(
+                len(self.rows[row].amounts.keys() | contribution.amounts.keys()) <= MAX_AMOUNTS
+                for row, contribution, _ in steps
+                if row in self.rows
+            )
+        )
+
+    @property
+    def actions(self) -> int:
+        """How many writes it is, at most."""
+        members = sum(len(delta.entries) + len(delta.references) for delta in self.rows.values())
+        return len(self.changes) + len(self.rows) + members
 
     def add(self, change: Change, steps: Iterable[Step], expired_rows: int) -> None:
         """Put one more change in, with what :func:`steps_of` says of it."""
@@ -93,7 +185,8 @@ class Transaction:
             if delta is None:
                 delta = self.rows[row] = RowDelta()
                 self.size += _ROW_BYTES
-            delta.add(contribution, sign)
+            delta.add(contribution, sign, change.entry_key)
+            self.size += _MEMBER_BYTES * (len(contribution.indexed) + len(contribution.distinct))
 
 
 def steps_of(change: Change, now: int) -> tuple[list[Step], int]:
@@ -137,7 +230,7 @@ def pack(changes: Sequence[Change], now: int) -> list[Transaction]:
     shared.sort(key=lambda entry: sorted((-uses[row], row) for row, _, _ in entry[1]))
     current: Transaction | None = None
     for change, steps, expired_rows in shared:
-        if current is None or not current.takes({row for row, _, _ in steps}, _entry_size(change)):
+        if current is None or not current.takes(change, steps):
             current = Transaction()
             transactions.append(current)
         current.add(change, steps, expired_rows)
@@ -148,7 +241,7 @@ def pack(changes: Sequence[Change], now: int) -> list[Transaction]:
 
 def _entry_size(change: Change) -> int:
     # Four bytes is the most that UTF-8 needs for a character; an estimate from above is enough.
-    return _ENTRY_BYTES + 4 * (2 * len(change.entry_key) + len(change.text))
+    return _ENTRY_BYTES + 4 * (2 * len(change.entry_key) + len(change.text) + len(change.expected_text))
 
 
 def waves(transactions: Iterable[Transaction]) -> Iterator[list[Transaction]]:

@@ -35,7 +35,7 @@ from aggregator.ledger import ITEM
 from aggregator.numerics import EXACT
 from aggregator.records import Change
 from aggregator.source import SourceTable
-from aggregator.store import ABSENT, RowState, Store
+from aggregator.store import ABSENT, Known, RowState, Store
 from aggregator.transactions import pack
 from tests.simulation.dynamodb import DynamoDB
 from tests.support.tables import scan
@@ -224,7 +224,8 @@ class Writer:
         for transaction in pack(changes, NOW):
             states = {row: RowState(self.random.randint(0, 3), None) for row in transaction.rows}
             known = {row: state for row, state in states.items() if self.random.random() < 0.7}
-            self.store.write(transaction, {**known, ROWS[0]: ABSENT} if self.random.random() < 0.1 else known, NOW)
+            rows = {**known, ROWS[0]: ABSENT} if self.random.random() < 0.1 else known
+            self.store.write(transaction, Known(rows=rows), {}, NOW)
 
     def _change(self, key: str) -> Change:
         # Most believe what is the case.

@@ -95,9 +95,9 @@ def test_sums_never_lose_a_digit_in_any_order_and_fit_a_dynamodb_number(data, sc
     delta = RowDelta()
     with hostile_decimal_context():
         for number in numbers:
-            delta.add(Contribution({"amount": number}), 1)
+            delta.add(Contribution({"amount": number}), 1, "item#1")
         for number in shuffled[:taken_back]:
-            delta.add(Contribution({"amount": number}), -1)
+            delta.add(Contribution({"amount": number}), -1, "item#1")
         total = delta.amounts["amount"]
         assert significant_digits(total) <= DYNAMODB_DIGITS
     assert Fraction(total) == sum(map(Fraction, shuffled[taken_back:]))

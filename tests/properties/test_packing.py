@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aggregator.contributions import RowKey, contributions_of, description
 from aggregator.ledger import MAX_CONTRIBUTIONS_BYTES, entry_key
 from aggregator.records import Change
-from aggregator.store import RowState, Store
+from aggregator.store import Known, RowState, Store
 from aggregator.transactions import RowDelta, Transaction, pack, waves
 from tests.properties.strategies import define
 
@@ -111,7 +111,7 @@ def item_size(item):
 def row_size(definition, key):
     """The bytes of a row that has everything: an update grows it to that at most."""
     aggregate = definition.aggregates[key["pk"]["S"].partition("#")[0]]
-    numbers = ["items", "expires_at", *(measure.attribute for measure in aggregate.measures)]
+    numbers = ["items", "expires_at", *(name for measure in aggregate.measures for name in measure.attributes)]
     row = key | description(definition, RowKey(key["pk"]["S"], key["sk"]["S"]))
     row |= {name: {"N": "0"} for name in numbers} | {"revision": {"S": "0" * 16}}
     return item_size(row)
@@ -135,7 +135,7 @@ def sent_by(definition, transactions, known):
     client = RecordingClient()
     store = Store(client, aggregate_table="rows", ledger_table="ledger", definition=definition)
     for transaction in transactions:
-        assert store.write(transaction, known, now=0).applied
+        assert store.write(transaction, Known(rows=known), {}, now=0).applied
     assert len(client.sent) == len(transactions)
     return client.sent
 

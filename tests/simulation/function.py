@@ -11,6 +11,7 @@ from aggregator import definition, reconcile, records
 from aggregator.handler import CONCURRENCY, SAFETY_MARGIN, Aggregator
 from aggregator.source import SourceTable
 from aggregator.store import Store
+from aggregator.transactions import MAX_ACTIONS
 from tests.support.function import environment
 from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE
 
@@ -180,7 +181,7 @@ class _Clock:
 
 
 @contextlib.contextmanager
-def virtual(scheduler: Scheduler) -> Iterator[None]:
+def virtual(scheduler: Scheduler, actions: int = MAX_ACTIONS) -> Iterator[None]:
     """The package's time and chance come from the simulation, and it logs nothing meanwhile."""
     time = mock.Mock(time=lambda: scheduler.now, sleep=scheduler.sleep)
     secrets = mock.Mock(token_hex=lambda size: f"{scheduler.random.getrandbits(8 * size):0{2 * size}x}")
@@ -188,6 +189,7 @@ def virtual(scheduler: Scheduler) -> Iterator[None]:
         mock.patch("aggregator.handler.time", time),
         mock.patch("aggregator.apply.random", scheduler.random),
         mock.patch("aggregator.store.secrets", secrets),
+        mock.patch("aggregator.transactions.MAX_ACTIONS", actions),
         mock.patch("aggregator.handler.logger.disabled", True),
     ):
         yield

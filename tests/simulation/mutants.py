@@ -103,8 +103,8 @@ MUTANTS = (
     Mutant(
         "what a refusal says of a row is not learned",
         "apply",
-        "            self._rows[row] = state\n        for change",
-        "            pass\n        for change",
+        "            self._known.rows[row] = state\n",
+        "            pass\n",
     ),
     Mutant("the number of items is not kept", "store", "        if delta.items:\n", "        if False:\n"),
     Mutant(
@@ -116,8 +116,87 @@ MUTANTS = (
     Mutant(
         "a row is left out where the items are the same",
         "transactions",
-        "return self.items == 0 and not any(self.amounts.values()) and not self.retimed",
-        "return self.items == 0",
+        "            and not any(self.amounts.values())\n",
+        "",
+    ),
+    Mutant(
+        "a measure that is new to a row is left out where it is zero",
+        "transactions",
+        "        return self._put_in - self._taken_out\n",
+        "        return set()\n",
+    ),
+    Mutant(
+        "a row keeps readable attributes that were declared otherwise",
+        "transactions",
+        "            and not self.layouts[1] - self.layouts[0]\n",
+        "",
+    ),
+    Mutant(
+        "when a row expires is not agreed on",
+        "records",
+        "            elif row in expires_at and expires_at[row] != contribution.expires_at:\n",
+        "            elif False:\n",
+    ),
+    Mutant(
+        "when a row expires is not a condition",
+        "store",
+        'conditions.append("(attribute_not_exists(pk) OR expires_at = :expires_at)")',
+        'conditions.append("(attribute_not_exists(pk) OR :expires_at = :expires_at)")',
+    ),
+    # Extremes and distinct values
+    Mutant(
+        "the ends of a row do not depend on its revision",
+        "store",
+        'conditions.append("#revision = :before")',
+        'conditions.append(":before = :before")',
+    ),
+    Mutant(
+        "an end that is taken out is not looked for",
+        "extremes",
+        "if any(not _is_beyond(end, current, by) for by in _taken_out(delta, end).values()):",
+        "if False:",
+    ),
+    Mutant(
+        "of an index only the first entry is read",
+        "extremes",
+        "return Lookup(row, end.name, expires_at, end.end, len(_taken_out(delta, end)) + 1)",
+        "return Lookup(row, end.name, expires_at, end.end, 1)",
+    ),
+    Mutant(
+        "of two at the same time the later write wins",
+        "extremes",
+        "return not any(standing.value is not None and standing.by == current for standing in _put_in(delta, end))",
+        "return True",
+    ),
+    Mutant(
+        "an index entry stays when its item goes",
+        "transactions",
+        "        return {key: change for key, change in self.entries.items() if change.old != change.new}\n",
+        "        return {k: change for k, change in self.entries.items() if change.old != change.new and change.new}\n",
+    ),
+    Mutant(
+        "a value counts whether it is new to the row or not",
+        "store",
+        'condition, update = "attribute_not_exists(#references)", "SET #references = :amount"',
+        'condition, update = ":amount = :amount", "SET #references = :amount"',
+    ),
+    Mutant(
+        "a value that others share is forgotten with one of them",
+        "store",
+        'condition, update = "#references > :amount", "ADD #references :difference"',
+        'condition, update = ":amount = :amount", "ADD #references :difference"',
+    ),
+    Mutant(
+        "what a refusal says of a value is not learned",
+        "apply",
+        "            self._known.references[value] = count\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "a count is taken for damaged although the entry was not as expected",
+        "apply",
+        "        expected = not outcome.entries and not outcome.retry\n",
+        "        expected = True\n",
     ),
     # Classification of errors and answers
     Mutant(

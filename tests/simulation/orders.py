@@ -5,6 +5,7 @@ Nothing here uses the package: the declarations are what it is given, the recomp
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -19,13 +20,24 @@ Numbers = dict[str, Decimal]
 RETENTION_DAYS, LONGER_RETENTION_DAYS = 2, 3
 PRODUCTS = ("tea", "coffee", "cocoa")
 
-#: The declared aggregates before and after a change: one stays, two change, one goes, one comes.
+_BY_DAY: dict[str, Any] = {
+    "orders": {"function": "count"},
+    "most": {"function": "max", "value": "quantity"},
+    "products": {"function": "distinct", "value": "product"},
+}
+#: The declared aggregates before and after a change: of some nothing changes, of others the measures, the retention or
+#: the name of a grouping attribute; one goes, one comes.
 BEFORE: dict[str, Any] = {
     "by_product": {
         "group_by": ["product"],
+        "rank_by": "revenue",
         "measures": {
             "orders": {"function": "count"},
             "revenue": {"function": "sum", "value": "quantity * price"},
+            "cheapest": {"function": "min", "value": "price"},
+            "dearest": {"function": "max", "value": "price"},
+            "notes": {"function": "distinct", "value": "note"},
+            "latest": {"function": "last", "value": "note", "order_by": "at"},
         },
     },
     "total": {
@@ -33,11 +45,13 @@ BEFORE: dict[str, Any] = {
         "measures": {
             "quantity": {"function": "sum", "value": "quantity"},
             "price": {"function": "avg", "value": "price"},
+            "spread": {"function": "variance", "value": "price", "scale": 2},
+            "prices": {"function": "percentile", "value": "price"},
         },
     },
     "by_day": {
         "time_bucket": {"attribute": "at", "unit": "day", "retention_days": RETENTION_DAYS},
-        "measures": {"orders": {"function": "count"}},
+        "measures": _BY_DAY,
     },
     "by_note": {"group_by": ["note"], "measures": {"orders": {"function": "count"}}},
 }
@@ -45,18 +59,42 @@ AFTER: dict[str, Any] = {
     "by_product": BEFORE["by_product"],
     "total": {
         "where": "quantity > 1",
-        "measures": {"quantity": {"function": "sum", "value": "quantity"}, "orders": {"function": "count"}},
+        "measures": {
+            "quantity": {"function": "sum", "value": "quantity"},
+            "orders": {"function": "count"},
+            "discount": {"function": "sum", "value": "0 * quantity"},
+            "earliest": {"function": "first", "value": "quantity", "order_by": "at"},
+        },
     },
     "by_day": {
         "time_bucket": {"attribute": "at", "unit": "day", "retention_days": LONGER_RETENTION_DAYS},
-        "measures": BEFORE["by_day"]["measures"],
+        "measures": _BY_DAY,
+    },
+    "by_note": {
+        "group_by": ["remark"],
+        "measures": {"orders": {"function": "count"}, "discount": {"function": "sum", "value": "0 * quantity"}},
     },
     "by_product_month": {
         "group_by": ["product"],
         "time_bucket": {"attribute": "at", "unit": "month"},
-        "measures": {"revenue": {"function": "sum", "value": "quantity * price"}},
+        "measures": {
+            "revenue": {"function": "sum", "value": "quantity * price"},
+            "notes": {"function": "distinct", "value": "note"},
+            "cheapest": {"function": "min", "value": "price"},
+        },
     },
 }
+
+
+@dataclass
+class Share:
+    """What an item adds to one row: numbers; values to be counted once; and what extremes are taken of, by index: the
+    number that it is sorted by, the ends with their attributes, and the value where it is another."""
+
+    numbers: Numbers
+    values: dict[str, str] = field(default_factory=dict)
+    indexed: dict[str, tuple[Decimal, list[tuple[str, str]], dict[str, Any] | None]] = field(default_factory=dict)
+    expires_at: int | None = None
 
 
 def random_item(random: Random, key: str, now: float, *, bad: float) -> Item:
@@ -70,6 +108,7 @@ def random_item(random: Random, key: str, now: float, *, bad: float) -> Item:
         "at": {"S": at.strftime("%Y-%m-%dT%H:%M:%SZ")},
         "note": {"S": str(random.randint(0, 2))},
     }
+    item["remark"] = item["note"]
     if random.random() < bad:
         fault = random.choice(("missing", "text", "null"))
         if fault == "missing":
@@ -84,26 +123,54 @@ def is_bad(item: Item) -> bool:
     return "product" not in item or "N" not in item["quantity"]
 
 
-def contributions(aggregates: dict[str, Any], item: Item) -> dict[Key, tuple[Numbers, int | None]]:
-    """What an item adds to which rows, and when they expire (epoch second)."""
+def shares(aggregates: dict[str, Any], item: Item) -> dict[Key, Share]:
+    """What an item adds to which rows."""
     if is_bad(item):
         return {}
-    product, at = item["product"]["S"], item["at"]["S"]
+    product, at, note = item["product"]["S"], item["at"]["S"], item["note"]["S"]
     quantity, price = Decimal(item["quantity"]["N"]), Decimal(item["price"]["N"])
-    rows: dict[Key, tuple[Numbers, int | None]] = {
-        (f"by_product#{product}", "all"): ({"orders": Decimal(1), "revenue": quantity * price}, None)
+    moment = Decimal(int(datetime.fromisoformat(at).timestamp()) * 1_000_000)
+    one, none = Decimal(1), Decimal(0)
+    found = {
+        (f"by_product#{product}", "all"): Share(
+            {"orders": one, "revenue": quantity * price},
+            {"notes": note},
+            {
+                "cheapest": (price, [("highest", "dearest"), ("lowest", "cheapest")], None),
+                "latest": (moment, [("highest", "latest")], {"S": note}),
+            },
+        )
     }
     if aggregates is BEFORE:
         if quantity > 0:
-            rows["total", "all"] = ({"quantity": quantity, "price_sum": price}, None)
-        rows[f"by_note#{item['note']['S']}", "all"] = ({"orders": Decimal(1)}, None)
+            numbers = {"quantity": quantity, "price_sum": price, "spread_sum": price, _bin(price): one}
+            found["total", "all"] = Share(numbers | {"spread_sum_of_squares": price * price})
+        found[f"by_note#{note}", "all"] = Share({"orders": one})
     else:
         if quantity > 1:
-            rows["total", "all"] = ({"quantity": quantity, "orders": Decimal(1)}, None)
-        rows[f"by_product_month#{product}", f"month#{at[:7]}"] = ({"revenue": quantity * price}, None)
+            found["total", "all"] = Share(
+                {"quantity": quantity, "orders": one, "discount": none},
+                {},
+                {"earliest": (moment, [("lowest", "earliest")], {"N": plain(quantity)})},
+            )
+        found[f"by_note#{note}", "all"] = Share({"orders": one, "discount": none})
+        found[f"by_product_month#{product}", f"month#{at[:7]}"] = Share(
+            {"revenue": quantity * price}, {"notes": note}, {"cheapest": (price, [("lowest", "cheapest")], None)}
+        )
     days = RETENTION_DAYS if aggregates is BEFORE else LONGER_RETENTION_DAYS
-    rows["by_day", f"day#{at[:10]}"] = ({"orders": Decimal(1)}, end_of_day(at) + int(timedelta(days).total_seconds()))
-    return rows
+    found["by_day", f"day#{at[:10]}"] = Share(
+        {"orders": one},
+        {"products": product},
+        {"most": (quantity, [("highest", "most")], None)},
+        end_of_day(at) + int(timedelta(days).total_seconds()),
+    )
+    return found
+
+
+def _bin(price: Decimal) -> str:
+    """The bin of a percentile: the smallest power of gamma that is not below the price."""
+    gamma = 1.01 / 0.99
+    return f"prices_bin_p{next(n for n in range(-300, 300) if gamma**n >= float(price))}"
 
 
 def end_of_day(at: str) -> int:
@@ -112,14 +179,16 @@ def end_of_day(at: str) -> int:
     return int((start + timedelta(days=1)).timestamp())
 
 
-def description(key: Key) -> dict[str, Any]:
+def description(aggregates: dict[str, Any], key: Key) -> dict[str, Any]:
     """The readable attributes of a row."""
     aggregate, grouped, value = key[0].partition("#")
-    attribute = "note" if aggregate == "by_note" else "product"
+    (attribute,) = aggregates[aggregate].get("group_by") or [""]
     readable: dict[str, Any] = {
         "aggregate": {"S": aggregate},
         "group": {"M": {attribute: {"S": value}} if grouped else {}},
     }
+    if "rank_by" in aggregates[aggregate]:
+        readable["rank_group"] = {"S": f"{aggregate}#{key[1]}"}
     unit, _, start = key[1].partition("#")
     if start:
         day = start if unit == "day" else f"{start}-01"
@@ -129,21 +198,43 @@ def description(key: Key) -> dict[str, Any]:
 
 def rows(aggregates: dict[str, Any], items: Iterable[Item], now: float) -> dict[Key, Item]:
     """The rows, without revision, that a recomputation from the items gives, but for those past their retention."""
-    sums: dict[Key, Numbers] = {}
-    expiry: dict[Key, int | None] = {}
+    found: dict[Key, list[tuple[str, Share]]] = {}
     for item in items:
-        for key, (numbers, expires_at) in contributions(aggregates, item).items():
-            row = sums.setdefault(key, {"items": Decimal(0)})
-            for name, number in {"items": Decimal(1), **numbers}.items():
-                row[name] = row.get(name, Decimal(0)) + number
-            expiry[key] = expires_at
+        for key, share in shares(aggregates, item).items():
+            found.setdefault(key, []).append((item["id"]["S"], share))
     return {
-        key: {name: {"N": plain(number)} for name, number in numbers.items()}
-        | description(key)
-        | ({} if expiry[key] is None else {"expires_at": {"N": str(expiry[key])}})
-        for key, numbers in sums.items()
-        if not is_past(expiry[key], now)
+        key: measures(parts)
+        | description(aggregates, key)
+        | ({} if parts[0][1].expires_at is None else {"expires_at": {"N": str(parts[0][1].expires_at)}})
+        for key, parts in found.items()
+        if not is_past(parts[0][1].expires_at, now)
     }
+
+
+def measures(parts: list[tuple[str, Share]]) -> Item:
+    """The measures of a row and its number of items, from what each item, by its key, adds to it."""
+    sums: Numbers = {"items": Decimal(len(parts))}
+    values: dict[str, set[str]] = {}
+    standing: dict[tuple[str, str], list[tuple[Decimal, str, dict[str, Any] | None]]] = {}
+    for owner, share in parts:
+        for name, number in share.numbers.items():
+            sums[name] = sums.get(name, Decimal(0)) + number
+        for name, value in share.values.items():
+            values.setdefault(name, set()).add(value)
+        for by, ends, value_at in share.indexed.values():
+            for end in ends:
+                standing.setdefault(end, []).append((by, owner, value_at))
+    row: Item = {name: {"N": plain(number)} for name, number in sums.items()}
+    row |= {name: {"N": str(len(distinct))} for name, distinct in values.items()}
+    for (end, attribute), candidates in standing.items():
+        # At the same time the key of the item decides.
+        by, _, value_at = (min if end == "lowest" else max)(candidates, key=lambda one: one[:2])
+        if value_at is None:
+            row[attribute] = {"N": plain(by)}
+        else:
+            row[attribute] = value_at
+            row[f"{attribute}_at"] = {"S": datetime.fromtimestamp(int(by) // 1_000_000, UTC).isoformat()}
+    return row
 
 
 def is_past(expires_at: int | None, now: float) -> bool:
@@ -151,13 +242,30 @@ def is_past(expires_at: int | None, now: float) -> bool:
     return expires_at is not None and expires_at <= now
 
 
-def ledger_text(aggregates: dict[str, Any], item: Item) -> str:
-    """The contributions of an item as they have to stand in the ledger."""
-    entries = [
-        [*key, {name: plain(number) for name, number in sorted(numbers.items())}] + ([expires_at] if expires_at else [])
-        for key, (numbers, expires_at) in sorted(contributions(aggregates, item).items())
-    ]
-    return json.dumps(entries, separators=(",", ":"))
+def ledger_rows(aggregates: dict[str, Any], item: Item) -> list[Any]:
+    """The contributions of an item as they have to stand in the ledger, without the layout of the rows."""
+    return [_ledger_row(key, share) for key, share in sorted(shares(aggregates, item).items())]
+
+
+def _ledger_row(key: Key, share: Share) -> list[Any]:
+    row: list[Any] = [*key, {name: plain(number) for name, number in sorted(share.numbers.items())}]
+    if share.expires_at is not None or share.indexed or share.values:
+        row.append(share.expires_at)
+    if share.indexed or share.values:
+        row.append(
+            {
+                name: [plain(by), [list(end) for end in ends]] + ([] if value is None else [value])
+                for name, (by, ends, value) in share.indexed.items()
+            }
+        )
+    if share.values:
+        row.append(share.values)
+    return row
+
+
+def without_layout(text: str) -> list[Any]:
+    """The contributions in a ledger entry, without the layout of the rows."""
+    return [[*row[:3], *row[4:]] for row in json.loads(text)]
 
 
 def plain(number: Decimal) -> str:

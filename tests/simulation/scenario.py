@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from random import Random
 
+from aggregator.transactions import MAX_ACTIONS
+
 from .mapping import Settings
 from .weather import FAULTS, Weather
 
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
+#: What a change of one item can need: its entry, and what it takes back from and puts into rows and their indexes.
+LEAST_ACTIONS = 1 + 2 * 13
 
 
 @dataclass(frozen=True)
@@ -15,7 +19,9 @@ class Scenario:
 
     ``pause`` is the mean of seconds between two writes of the source table. ``old_items`` are there before the
     stream is, so that no record tells of them. In a ``storm`` of so many seconds hardly any write succeeds, in an
-    ``outage`` none is allowed. Of what happens once or several times, ``None`` and 0 mean never.
+    ``outage`` none is allowed. In the middle of the writes there is a ``lull``, long enough for rows to pass their
+    retention. ``actions`` is how many a transaction may have: with fewer than DynamoDB's 100, a small
+    batch becomes many transactions. Of what happens once or several times, ``None`` and 0 mean never.
     """
 
     keys: int
@@ -35,6 +41,8 @@ class Scenario:
     second_backfill: bool
     idle: float
     replays_at_once: bool
+    lull: float = 0.0
+    actions: int = MAX_ACTIONS
 
     @property
     def backfills(self) -> bool:
@@ -81,4 +89,6 @@ def scenario(random: Random) -> Scenario:
         second_backfill=sometimes(0.3),
         idle=random.choice((0.0, 0.0, HOUR, 10 * DAY)),
         replays_at_once=sometimes(0.5),
+        lull=random.choice((0.0, 0.0, 0.0, DAY, 2 * DAY, 4 * DAY)),
+        actions=random.choice((LEAST_ACTIONS, LEAST_ACTIONS + 12, MAX_ACTIONS)),
     )

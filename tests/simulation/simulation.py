@@ -1,14 +1,14 @@
 """One simulation from one seed: writes, deliveries, faults, and what has to be true while it runs and at its end."""
 
-import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 from typing import Any
 
 from aggregator.contributions import from_text
+from aggregator.ledger import ITEM
 from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE
 
 from . import orders
@@ -53,11 +53,23 @@ def simulate(
     scheduler.log("%s", chosen)
     simulation = _Simulation(scheduler, chosen, database)
     try:
-        with virtual(scheduler):
+        with virtual(scheduler, chosen.actions):
             simulation.run()
     finally:
         scheduler.close()
     return Report(seed, scheduler.steps, simulation.function.invocations, random.random())
+
+
+#: What stands in a row besides measures and the number of items.
+READABLE = ("pk", "sk", "aggregate", "group", "bucket", "bucket_start", "revision", "expires_at", "rank_group")
+
+
+def _expires_at(item: orders.Item | None) -> int | None:
+    return int(item["expires_at"]["N"]) if item and "expires_at" in item else None
+
+
+def _without_zeros(row: orders.Item) -> orders.Item:
+    return {name: value for name, value in row.items() if value != {"N": "0"}}
 
 
 class _Simulation:
@@ -69,7 +81,8 @@ class _Simulation:
             self._database = DynamoDB({SOURCE_TABLE: ["id"], AGGREGATE_TABLE: ["pk", "sk"], LEDGER_TABLE: ["pk", "sk"]})
             self._database.on_commit = self._check_commit
             self._database.stale = lambda: scheduler.random.random() < 0.3
-        self._sums: dict[orders.Key, dict[str, Any]] = {}
+        #: What the ledger says that each item adds to a row, by row and item.
+        self._parts: dict[orders.Key, dict[str, orders.Share]] = {}
         self._weather = Weather(**vars(scenario.weather))
         self._stream = Stream(scheduler, self._database)
         self._aggregates = orders.BEFORE
@@ -119,7 +132,7 @@ class _Simulation:
             # Only now can the items that the row refused be counted.
             scheduler.sleep(scenario.timeout + LATEST)
             self._backfill()
-            self.function.retry([entry["source_key"]["M"] for entry in self._items(LEDGER_TABLE) if "error" in entry])
+            self.function.retry([entry["source_key"]["M"] for entry in self._entries() if "error" in entry])
         scheduler.sleep(scenario.idle)
         self._expire()
         self._stream.close()
@@ -143,7 +156,10 @@ class _Simulation:
         scheduler, scenario, random = self._scheduler, self._scenario, self._scheduler.random
         keys = [f"order-{number}" for number in range(scenario.keys)] + list(self._stream.items)
         key = keys[0]
-        for _ in range(scenario.writes):
+        for number in range(scenario.writes):
+            if scenario.lull and number == scenario.writes // 2:
+                scheduler.sleep(scenario.lull)
+                self._expire()
             scheduler.sleep(random.expovariate(1 / scenario.pause))
             # Now and then the same item again, so that batches hold several records of it.
             key = random.choice(keys) if random.random() < 0.7 else key
@@ -186,7 +202,9 @@ class _Simulation:
             scheduler.join(task)
 
     def _refuse_for_a_while(self) -> None:
-        self._weather.refusing = f"by_product#{self._scheduler.random.choice(orders.PRODUCTS)}"
+        self._weather.refusing = self._scheduler.random.choice(
+            [*(f"by_product#{product}" for product in orders.PRODUCTS), "by_day", "total"]
+        )
         self._scheduler.sleep(self._scheduler.random.random() * 120)
         self._weather.refusing = None
 
@@ -211,7 +229,8 @@ class _Simulation:
         """What TTL does, at some time after the expiry."""
         for table in (LEDGER_TABLE, AGGREGATE_TABLE):
             for item in self._items(table):
-                if "expires_at" in item and int(item["expires_at"]["N"]) <= self._scheduler.now:
+                # TTL takes its time, for each item another.
+                if orders.is_past(_expires_at(item), self._scheduler.now) and self._scheduler.random.random() < 0.7:
                     self._database.delete_item(TableName=table, Key={name: item[name] for name in ("pk", "sk")})
 
     def _items(self, table: str) -> list[orders.Item]:
@@ -230,15 +249,14 @@ class _Simulation:
     def _check_commit(self, commits: list[Change]) -> None:
         """The invariant, after each write: a row is the sum of the contributions in the ledger."""
         touched = set()
-        for table, _, old, new in commits:
-            if table == LEDGER_TABLE:
+        for table, key, old, new in commits:
+            if table == LEDGER_TABLE and key[1] == ITEM:
                 touched |= self._check_entry(old, new)
         for table, key, _, new in commits:
             if table == AGGREGATE_TABLE:
                 touched.discard((key[0], key[1]))
                 self._check_row((key[0], key[1]), new)
-                expires_at = int(new["expires_at"]["N"]) if new and "expires_at" in new else None
-                if orders.is_past(expires_at, self._scheduler.now - self._scenario.timeout - LATEST):
+                if orders.is_past(_expires_at(new), self._scheduler.now - self._scenario.timeout - LATEST):
                     raise Wrong(f"the row {key} was written after its retention")
         for row in touched:
             self._check_row(row, self._row(row))
@@ -256,27 +274,40 @@ class _Simulation:
                 f"the version of {new['pk']['S']} went back from {old['version']['S']} to {new['version']['S']}"
             )
         rows = set()
-        for entry, sign in ((old, -1), (new, 1)):
-            for row, contribution in from_text(entry["contributions"]["S"]).items() if entry else ():
+        for entry, there in ((old, False), (new, True)):
+            if entry is None:
+                continue
+            owner = entry["pk"]["S"].removeprefix("item#")
+            for row, contribution in from_text(entry["contributions"]["S"]).items():
                 key = (row.pk, row.sk)
-                sums = self._sums.setdefault(key, {"items": Decimal(0), "expires_at": None})
-                sums["items"] += sign
-                sums["expires_at"] = contribution.expires_at
-                for name, amount in contribution.amounts.items():
-                    sums[name] = sums.get(name, Decimal(0)) + sign * amount
+                parts = self._parts.setdefault(key, {})
+                if there:
+                    parts[owner] = orders.Share(
+                        contribution.amounts,
+                        dict(contribution.distinct),
+                        {name: (one.by, list(one.ends), one.value) for name, one in contribution.indexed.items()},
+                        contribution.expires_at,
+                    )
+                else:
+                    del parts[owner]
                 rows.add(key)
         return rows
 
     def _check_row(self, row: orders.Key, item: orders.Item | None) -> None:
-        sums = self._sums.get(row, {"items": Decimal(0), "expires_at": None})
-        if orders.is_past(sums["expires_at"], self._scheduler.now):
+        """A row is what its parts come to, and all of them say the same of when it expires."""
+        now = self._scheduler.now
+        if orders.is_past(_expires_at(item), now):
             return
-        wanted = {name: orders.plain(value) for name, value in sums.items() if name != "expires_at" and value}
-        found = {name: value["N"] for name, value in (item or {}).items() if "N" in value and name != "expires_at"}
-        if wanted != {name: value for name, value in found.items() if value != "0"}:
+        parts = [(key, s) for key, s in self._parts.get(row, {}).items() if not orders.is_past(s.expires_at, now)]
+        wanted = orders.measures(parts) if parts else {}
+        found = {name: value for name, value in (item or {}).items() if name not in READABLE}
+        if _without_zeros(wanted) != _without_zeros(found):
             raise Wrong(f"the row {row} is {found}, but the contributions in the ledger add up to {wanted}")
-        if item is not None and not sums["items"]:
+        if item is not None and not parts:
             raise Wrong(f"the row {row} is there without items")
+        expiries = {share.expires_at for _, share in parts}
+        if item is not None and expiries != {_expires_at(item)}:
+            raise Wrong(f"the row {row} expires at {_expires_at(item)}, its items at {expiries}")
 
     def _check_end(self) -> None:
         """Rows and ledger are what a recomputation from the source table gives."""
@@ -288,27 +319,28 @@ class _Simulation:
         wanted = orders.rows(self._aggregates, items, now)
         for key in sorted(found.keys() | wanted.keys()):
             row = {name: value for name, value in found.get(key, {}).items() if name not in ("pk", "sk", "revision")}
+            # Bins of a percentile that are empty again stay as zeros, and so does a measure that is declared no more.
+            row = {name: value for name, value in row.items() if value != {"N": "0"} or name in wanted.get(key, {})}
             if key[0] == "by_day" and orders.end_of_day(key[1]) + orders.RETENTION_DAYS * DAY <= now:
                 continue
             # A row keeps the retention that it was made with (docs/decisions/0004), which may be either.
             expires_at = row.get("expires_at")
             if expires_at is not None and self._scenario.definition_change:
                 row["expires_at"] = wanted.get(key, {}).get("expires_at", expires_at)
-            # A measure that is declared no more stays as a zero in rows that have been there before.
-            row = {name: value for name, value in row.items() if value != {"N": "0"} or name in wanted.get(key, {})}
             if row != wanted.get(key, {}):
                 raise Wrong(f"the row {key} is {row or 'not there'}, recomputed it is {wanted.get(key, 'not there')}")
         self._check_ledger(items)
 
     def _check_ledger(self, items: list[orders.Item]) -> None:
-        entries = {entry["pk"]["S"]: entry for entry in self._items(LEDGER_TABLE)}
+        entries = {entry["pk"]["S"]: entry for entry in self._entries()}
+        self._check_indexes(entries.values())
         now, fingerprint = self._scheduler.now, self.function.definition.fingerprint
         for item in items:
             key = item["id"]["S"]
             entry = entries.pop(f"item#{key}", None)
             if entry is None:
                 raise Wrong(f"the source item {key} has no ledger entry")
-            if not self._agree(entry["contributions"]["S"], orders.ledger_text(self._aggregates, item)):
+            if not self._agree(entry["contributions"]["S"], orders.ledger_rows(self._aggregates, item)):
                 raise Wrong(f"the entry of {key} is {entry}, the item {item}")
             if ("error" in entry) != orders.is_bad(item):
                 raise Wrong(f"the entry of {key} is {entry}, the item {item}")
@@ -326,11 +358,43 @@ class _Simulation:
             if not there and f"item#{key}" not in entries and now < at + TOMBSTONE:
                 raise Wrong(f"{key} was deleted less than 7 days ago and has no tombstone")
 
-    def _agree(self, found: str, wanted: str) -> bool:
+    def _agree(self, text: str, wanted: list[Any]) -> bool:
+        found = orders.without_layout(text)
         if not self._scenario.definition_change:
             return found == wanted
         # Their rows may have been made with the retention before the change.
-        return [row[:3] for row in json.loads(found)] == [row[:3] for row in json.loads(wanted)]
+        return [row[:3] + row[4:] for row in found] == [row[:3] + row[4:] for row in wanted]
+
+    def _entries(self) -> list[orders.Item]:
+        return [item for item in self._items(LEDGER_TABLE) if item["sk"]["S"] == ITEM]
+
+    def _check_indexes(self, entries: Iterable[orders.Item]) -> None:
+        """Index entries and reference counts are those of the contributions in the ledger, and no others."""
+        wanted: dict[orders.Key, orders.Item] = {}
+        for entry in entries:
+            for row, contribution in from_text(entry["contributions"]["S"]).items():
+                expires_at = contribution.expires_at
+                if orders.is_past(expires_at, self._scheduler.now):
+                    continue
+                tail = "" if expires_at is None else f"#{expires_at}"
+                expiry: orders.Item = {} if expires_at is None else {"expires_at": {"N": str(expires_at)}}
+                for name, indexed in contribution.indexed.items():
+                    number = f"{int(indexed.by * 10**28) + 10**57:058}"
+                    value = {} if indexed.value is None else {"value": dict(indexed.value)}
+                    key = (f"index#{row.pk}#{row.sk}#{name}{tail}", f"{number}#{entry['pk']['S']}")
+                    wanted[key] = value | expiry
+                for name, text in contribution.distinct.items():
+                    key = (f"distinct#{row.pk}#{row.sk}#{name}#{text}{tail}", "references")
+                    count = int(wanted.get(key, {"references": {"N": "0"}})["references"]["N"]) + 1
+                    wanted[key] = {"references": {"N": str(count)}} | expiry
+        found = {
+            (item["pk"]["S"], item["sk"]["S"]): {n: value for n, value in item.items() if n not in ("pk", "sk")}
+            for item in self._items(LEDGER_TABLE)
+            if item["sk"]["S"] != ITEM and not orders.is_past(_expires_at(item), self._scheduler.now)
+        }
+        for key in sorted(found.keys() | wanted.keys()):
+            if found.get(key) != wanted.get(key):
+                raise Wrong(f"{key} is {found.get(key, 'not there')}, and has to be {wanted.get(key, 'not there')}")
 
     def _check_version(self, key: str, entry: orders.Item) -> None:
         newest = self._stream.newest.get(key)

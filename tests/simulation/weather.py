@@ -78,6 +78,9 @@ class Client:
     def batch_get_item(self, **arguments: Any) -> Any:
         return self._call("batch_get_item", arguments)
 
+    def query(self, **arguments: Any) -> Any:
+        return self._call("query", arguments)
+
     def scan(self, **arguments: Any) -> Any:
         return self._call("scan", arguments)
 
@@ -205,7 +208,9 @@ def _summary(arguments: dict[str, Any]) -> str:
         return str({table: len(request["Keys"]) for table, request in arguments["RequestItems"].items()})
     if "Item" in arguments:
         item = arguments["Item"]
-        return " ".join(next(iter(item[name].values())) for name in ("pk", "version", "contributions"))
+        return " ".join(
+            next(iter(item[name].values())) for name in ("pk", "sk", "version", "contributions") if name in item
+        )
     if "Key" in arguments:
         values = {name: next(iter(v.values())) for name, v in arguments.get("ExpressionAttributeValues", {}).items()}
         kind = "update" if "UpdateExpression" in arguments else "delete"

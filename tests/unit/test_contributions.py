@@ -29,12 +29,16 @@ SALES = definition(
 ITEM = image(product="tea", year=2010, gift=False, quantity=6, price=Decimal("2.55"), at="2010-12-01T08:26:00Z")
 
 
+def layout(name: str) -> str:
+    return SALES.aggregates[name].layout
+
+
 def test_one_item_contributes_to_one_row_of_each_aggregate_that_wants_it():
     assert contributions_of(SALES, ITEM) == {
         RowKey("by_product_day#tea#=2010#=false", "day#2010-12-01"): Contribution(
-            {"lines": Decimal(1), "revenue": Decimal("15.3")}, 1_291_248_000 + 2 * 86_400
+            {"lines": Decimal(1), "revenue": Decimal("15.3")}, 1_291_248_000 + 2 * 86_400, layout("by_product_day")
         ),
-        RowKey("total", "all"): Contribution({"third_sum": Decimal("0.85")}),
+        RowKey("total", "all"): Contribution({"third_sum": Decimal("0.85")}, None, layout("total")),
     }
     assert contributions_of(SALES, ITEM | image(quantity=0)).keys() == {RowKey("total", "all")}
 
@@ -48,8 +52,9 @@ def test_the_text_is_canonical_and_can_be_read_back():
     text = to_text(contributions)
     assert from_text(text) == contributions
     assert text == (
-        '[["by_product_day#tea#=2010#=false","day#2010-12-01",{"lines":"1","revenue":"15.3"},1291420800],'
-        '["total","all",{"third_sum":"0.85"}]]'
+        '[["by_product_day#tea#=2010#=false","day#2010-12-01",{"lines":"1","revenue":"15.3"},'
+        f'"{layout("by_product_day")}",1291420800],'
+        f'["total","all",{{"third_sum":"0.85"}},"{layout("total")}"]]'
     )
     assert to_text(dict(reversed(contributions.items()))) == text
 

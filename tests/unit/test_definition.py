@@ -31,7 +31,10 @@ def test_what_terraform_sends_is_understood():
     }
     text = decode(base64.b64encode(gzip.compress(json.dumps(declared).encode())).decode())
     sales = parse(text).aggregates["sales"]
-    assert [(measure.attribute, measure.scale) for measure in sales.measures] == [("orders", 12), ("price_sum", 2)]
+    assert [(measure.attributes, measure.scale) for measure in sales.measures] == [
+        (("orders",), 0),
+        (("price_sum",), 2),
+    ]
     assert sales.time_bucket is not None
 
 
@@ -66,7 +69,7 @@ def test_all_errors_are_reported_at_once_each_with_its_place():
         }
     ) == [
         "aggregates.Sales: a name is made of a-z, 0-9 and _, begins with a letter and has at most 63 characters",
-        "aggregates.sales.having: is not known; the fields are group_by, where, time_bucket, measures",
+        "aggregates.sales.having: is not known; the fields are group_by, where, time_bucket, measures, rank_by",
         "aggregates.sales.group_by: names a more than once",
         "aggregates.sales.group_by[2]: 'b..c' is not an attribute path; write names joined by dots, with [n] for the "
         "n-th element of a list: stock_code, customer.region, lines[0].price",
@@ -76,9 +79,10 @@ def test_all_errors_are_reported_at_once_each_with_its_place():
         "aggregates.sales.time_bucket.timezone: 'Europe/Atlantis' is not an IANA time zone; write one such as UTC, "
         "Europe/London or America/New_York",
         "aggregates.sales.time_bucket.retention_days: has to be a whole number of days from 1 to 36500",
-        "aggregates.sales.measures.revenue.value: sum needs one: the expression to add up, such as quantity",
+        "aggregates.sales.measures.revenue.value: sum needs one: an expression, such as quantity",
         "aggregates.sales.measures.lines.value: count takes no value; remove it, or use where to restrict what counts",
-        "aggregates.sales.measures.middle.function: 'median' is not a function; they are count, sum, avg",
+        "aggregates.sales.measures.middle.function: 'median' is not a function; they are avg, count, percentile, "
+        "stddev, sum, variance, min, max, first, last, distinct",
         "aggregates.sales.measures.evil.value: \"open('f')\": column 1: there is no function open(); the functions are "
         "abs, coalesce, exists, length, lower, round, upper",
     ]

@@ -1,0 +1,291 @@
+"""The functions of measures: what one item adds to a row, and in which form the row and the ledger keep it.
+
+==================  ==================================================================================================
+count, sum          one number of the row
+avg                 the sum; divided by the row's number of items when read
+variance, stddev    the sum and the sum of squares, both without rounding error
+percentile          how many values lie in each bin of a DDSketch, an attribute of the row for each bin that has any
+min, max            an index entry an item in the ledger, sorted by value; the row carries the extreme of the index
+first, last         the same, sorted by time, with the value beside it
+distinct            a reference count a value in the ledger; the row carries the number of values
+==================  ==================================================================================================
+
+The linear ones, those that are sums, need nothing besides the row. The others need the ledger: what is left after a
+deletion cannot be told from the row.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
+
+from . import keys
+from .buckets import instant
+from .expressions import Expression
+from .items import AttributePath, AttributeValue, Item, UnusableItem
+from .numerics import EXACT, format_number, magnitude_limit, storable, to_scale
+
+#: Functions that are sums over the items.
+LINEAR = ("avg", "count", "percentile", "stddev", "sum", "variance")
+#: Functions whose result is one end of an index, and which.
+ENDS: dict[str, Literal["lowest", "highest"]] = {
+    "min": "lowest",
+    "max": "highest",
+    "first": "lowest",
+    "last": "highest",
+}
+FUNCTIONS = (*LINEAR, *ENDS, "distinct")
+
+#: Of a percentile, where the declaration names none: within 1 % of the true value.
+DEFAULT_ACCURACY = Decimal("0.01")
+#: A percentile takes values below this size, so that its bins, and with them the row, are bounded.
+PERCENTILE_LIMIT = Decimal(10) ** 12
+#: Bytes of a row that the bins of its percentiles may take at most, of the 400 KB that an item may have.
+MAX_BIN_BYTES = 300_000
+#: A bin: the number of the bin and the sign in its name, and a count of up to 38 digits.
+_BIN_BYTES = 16
+
+_ONE = Decimal(1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_VALUE = 1_000
+
+
+class Indexed(NamedTuple):
+    """What an item adds to an index of a row: the number that it is sorted by, and what the row says of an end.
+
+    ``ends`` are pairs of an end, ``lowest`` or ``highest``, and the attribute of the row that carries it. ``value`` is
+    what it carries there (DynamoDB JSON), with the time beside it; None where that is the number itself.
+    """
+
+    by: Decimal
+    ends: tuple[tuple[str, str], ...]
+    value: AttributeValue | None = None
+
+
+@dataclass(slots=True)
+class Shares:
+    """What one item adds to one row: to numbers of the row, to indexes by name, and values to be counted once.
+
+    ``amounts`` and ``distinct`` are by attribute of the row; the latter holds the value as a part of a key.
+    """
+
+    amounts: dict[str, Decimal] = field(default_factory=dict)
+    indexed: dict[str, Indexed] = field(default_factory=dict)
+    distinct: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One declared measure. ``index`` names the index of an extreme, which measures over the same values share.
+
+    ``value`` is None for a count, ``order_by`` the path of the time for first and last, read in ``zone`` where it has
+    no offset, ``accuracy`` the relative error of a percentile.
+    """
+
+    name: str
+    function: str
+    value: Expression | None
+    scale: int
+    order_by: AttributePath | None = None
+    zone: tzinfo = UTC
+    accuracy: Decimal = DEFAULT_ACCURACY
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether it is a sum over the items, so that it can be kept without a ledger."""
+        return self.function in LINEAR
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The attributes that it takes in a row; of a percentile, what the names of all bins begin with."""
+        match self.function:
+            case "avg":
+                return (f"{self.name}_sum",)
+            case "variance" | "stddev":
+                return f"{self.name}_sum", f"{self.name}_sum_of_squares"
+            case "percentile":
+                return (bin_prefix(self.name),)
+            case "first" | "last":
+                return self.name, at(self.name)
+        return (self.name,)
+
+    @property
+    def sorted_by(self) -> tuple[object, ...] | None:
+        """What two measures must have in common to share an index; None where the measure has none."""
+        if self.function not in ENDS or self.value is None:
+            return None
+        order = self.order_by and self.order_by.text
+        return self.value.text, order, self.scale if order is None else str(self.zone)
+
+    @property
+    def bin_bytes(self) -> int:
+        """The bytes that the bins of a percentile take at most in a row."""
+        if self.function != "percentile":
+            return 0
+        smallest = Decimal((0, (1,), -self.scale))
+        bins = 2 * (_bin(PERCENTILE_LIMIT, self.accuracy) - _bin(smallest, self.accuracy) + 1) + 1
+        return bins * (len(bin_prefix(self.name)) + _BIN_BYTES)
+
+
+def at(attribute: str) -> str:
+    """The attribute of a row that holds the time of what ``first`` or ``last`` carries."""
+    return f"{attribute}_at"
+
+
+def bin_prefix(name: str) -> str:
+    """What the attributes of a percentile's bins begin with."""
+    return f"{name}_bin_"
+
+
+def shares_of(measures: Iterable[Measure], indexes: dict[str, str], item: Item) -> Shares:
+    """What an item adds to a row with these measures. ``indexes`` names the index of each extreme.
+
+    Raises :class:`UnusableItem` with the measure and the reason.
+    """
+    shares = Shares()
+    for measure in measures:
+        try:
+            _share(measure, indexes, item, shares)
+        except UnusableItem as error:
+            raise UnusableItem(f"measures.{measure.name}: {error}") from None
+    return shares
+
+
+def _share(measure: Measure, indexes: dict[str, str], item: Item, shares: Shares) -> None:
+    name = measure.name
+    if measure.value is None:
+        shares.amounts[name] = _ONE
+        return
+    value = measure.value(item)
+    match measure.function:
+        case "sum":
+            shares.amounts[name] = _amount(value, measure.scale)
+        case "avg":
+            shares.amounts[f"{name}_sum"] = _amount(value, measure.scale)
+        case "variance" | "stddev":
+            amount = _amount(value, measure.scale)
+            shares.amounts[f"{name}_sum"] = amount
+            # Of a number with so many places, the square has twice as many: nothing is rounded.
+            shares.amounts[f"{name}_sum_of_squares"] = _amount(EXACT.multiply(amount, amount), 2 * measure.scale)
+        case "percentile":
+            shares.amounts[f"{bin_prefix(name)}{bin_of(value, measure)}"] = _ONE
+        case "distinct":
+            shares.distinct[name] = _part_of_key(value)
+        case "min" | "max":
+            _index(measure, indexes, Indexed(_amount(value, measure.scale), ()), shares)
+        case "first" | "last" if measure.order_by is not None:
+            by = microseconds(instant(measure.order_by, measure.zone, item))
+            _index(measure, indexes, Indexed(by, (), _attribute_value(value)), shares)
+
+
+def _index(measure: Measure, indexes: dict[str, str], indexed: Indexed, shares: Shares) -> None:
+    index = indexes[measure.name]
+    others = shares.indexed[index].ends if index in shares.indexed else ()
+    ends = tuple(sorted((*others, (ENDS[measure.function], measure.name))))
+    shares.indexed[index] = indexed._replace(ends=ends)
+
+
+def indexes_of(measures: Iterable[Measure]) -> dict[str, str]:
+    """The index of each extreme by the name of its measure: that of the first measure over the same values."""
+    first: dict[tuple[object, ...], str] = {}
+    indexes = {}
+    for measure in sorted(measures, key=lambda measure: measure.name):
+        if measure.sorted_by is not None:
+            indexes[measure.name] = first.setdefault(measure.sorted_by, measure.name)
+    return indexes
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Numbers and values
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _amount(value: Decimal, scale: int) -> Decimal:
+    amount = to_scale(value, scale)
+    if amount is None:
+        raise UnusableItem(
+            f"the value is {format_number(magnitude_limit(scale))} or more in size, too large to be added up "
+            f"exactly with {scale} decimal places; correct the item, or declare a smaller scale"
+        )
+    return amount
+
+
+def _attribute_value(value: Any) -> AttributeValue:
+    """What an expression gives, as the row keeps it."""
+    if isinstance(value, Decimal):
+        number = storable(value)
+        if number is None:
+            raise UnusableItem("the value is outside the range of DynamoDB's numbers")
+        return {"N": format_number(number)}
+    return {"BOOL": value} if isinstance(value, bool) else {"S": value}
+
+
+def _part_of_key(value: Any) -> str:
+    ((kind, raw),) = _attribute_value(value).items()
+    return keys.shortened(keys.encode(kind, raw), _LONGEST_VALUE)
+
+
+def microseconds(moment: datetime) -> Decimal:
+    """A moment as microseconds since 1970, exactly."""
+    return Decimal((moment - _EPOCH) // timedelta(microseconds=1))
+
+
+def moment_text(by: Decimal) -> str:
+    """Microseconds since 1970 in ISO 8601: what stands in the row."""
+    return (_EPOCH + timedelta(microseconds=int(by))).isoformat()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Percentiles: Masson, Rim, Lee, "DDSketch: A fast and fully-mergeable quantile sketch with relative-error guarantees",
+# PVLDB 12 (2019), https://arxiv.org/abs/1908.10693
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def bin_of(value: Decimal, measure: Measure) -> str:
+    """The bin of a value: ``p`` or ``n`` for its sign and a number, or ``0`` for zero at the measure's scale.
+
+    Raises :class:`UnusableItem` for a value too large for a percentile.
+    """
+    amount = to_scale(value, measure.scale)
+    if amount is None or amount.copy_abs() >= PERCENTILE_LIMIT:
+        raise UnusableItem(
+            f"the value is {format_number(PERCENTILE_LIMIT)} or more in size, too large for a percentile; correct the "
+            "item, or declare the value in a larger unit"
+        )
+    if not amount:
+        return "0"
+    return f"{'n' if amount < 0 else 'p'}{_bin(amount.copy_abs(), measure.accuracy)}"
+
+
+def _log_gamma(accuracy: Decimal) -> float:
+    return math.log1p(2 * float(accuracy) / (1 - float(accuracy)))
+
+
+def _bin(size: Decimal, accuracy: Decimal) -> int:
+    return math.ceil(math.log(size) / _log_gamma(accuracy))
+
+
+def value_of_bin(name: str, accuracy: Decimal) -> float:
+    """The value that stands for all in a bin, within ``accuracy`` of each: that of the name without prefix."""
+    if name == "0":
+        return 0.0
+    log_gamma = _log_gamma(accuracy)
+    size = 2 * math.exp(int(name[1:]) * log_gamma) / (1 + math.exp(log_gamma))
+    return -size if name[0] == "n" else size
+
+
+def quantile(counts: dict[str, int], q: float, accuracy: Decimal) -> float | None:
+    """The value that a share ``q`` (0 to 1) of the counted values does not exceed; None where nothing is counted.
+
+    ``counts`` are by the name of the bin without prefix. The rank is ``floor(q * (n - 1))``, counted from 0, as in the
+    paper: of the sorted values that one is within ``accuracy`` of the answer.
+    """
+    rank = math.floor(q * (sum(counts.values()) - 1))
+    seen = 0
+    for value, count in sorted((value_of_bin(name, accuracy), count) for name, count in counts.items()):
+        seen += count
+        if seen > rank:
+            return value
+    return None
