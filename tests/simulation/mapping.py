@@ -127,13 +127,16 @@ class Mapping:
             if answer.failed or answer.go_on_from is not None:
                 if answer.go_on_from is not None:
                     start += _index(batch, answer.go_on_from)
-                if settings.maximum_retry_attempts is not None and attempts >= settings.maximum_retry_attempts:
+                splits = answer.failed and settings.bisect and end - start > 1
+                # Splitting a batch does not count towards the retry quota.
+                spent = settings.maximum_retry_attempts is not None and attempts >= settings.maximum_retry_attempts
+                if spent and not splits:
                     self._give_up(lane[start:end])
                     continue
                 self._scheduler.sleep(random.random() * min(300.0, 2.0 ** min(attempts, 10)))
-                if answer.failed and settings.bisect and end - start > 1:
+                if splits:
                     middle = (start + end) // 2
-                    todo += [(middle, end, attempts + 1), (start, middle, attempts + 1)]
+                    todo += [(middle, end, attempts), (start, middle, attempts)]
                     continue
                 if not todo and not (settings.bisect and answer.go_on_from is not None):
                     # Nothing says that the batch is formed anew as it was.
