@@ -77,8 +77,16 @@ def entry_key(source_key: Item) -> str:
 
     The attributes are taken in the order of their names. A key too long for a partition key is replaced by its hash.
     """
-    parts = [keys.encode(*next(iter(source_key[name].items()))) for name in sorted(source_key)]
-    return _partition_key("item", *parts)
+    return _partition_key("item", *_key_parts(source_key))
+
+
+def kept_entry_key(source_key: Item, version: str) -> str:
+    """The partition key of the entry that keeps what an item contributed when it expired at this version."""
+    return _partition_key("expired", *_key_parts(source_key), version)
+
+
+def _key_parts(source_key: Item) -> list[str]:
+    return [keys.encode(*next(iter(source_key[name].items()))) for name in sorted(source_key)]
 
 
 def _partition_key(*parts: str) -> str:
@@ -131,12 +139,14 @@ def entry_item(
     error: str | None,
     changed_at: str,
     now: int,
+    retention: int | None = None,
 ) -> dict[str, dict[str, Any]]:
     """The item of an entry, in DynamoDB JSON.
 
     ``changed_at`` is when the source item was changed (ISO 8601), ``now`` the epoch second of writing,
     ``error`` why the item is quarantined, or None. Only an entry with ``error`` has ``quarantined_at``, so that the
-    index over it lists the quarantined items alone, and only a tombstone expires.
+    index over it lists the quarantined items alone. A tombstone expires; other entries only where the source is
+    append-only, after ``retention`` seconds.
     """
     item: dict[str, dict[str, Any]] = {
         "pk": {"S": key},
@@ -151,4 +161,6 @@ def entry_item(
         item["quarantined_at"] = {"S": changed_at}
     elif contributions == NO_CONTRIBUTIONS:
         item["expires_at"] = {"N": str(now + TOMBSTONE_SECONDS)}
+    elif retention is not None:
+        item["expires_at"] = {"N": str(now + retention)}
     return item

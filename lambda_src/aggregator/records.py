@@ -9,7 +9,7 @@ from typing import Any
 from .contributions import NO_CONTRIBUTIONS, Contributions, RowKey, contributions_of, from_text, to_text
 from .definition import Definition
 from .items import AttributeValue, Item, UnusableItem
-from .ledger import MAX_CONTRIBUTIONS_BYTES, Entry, entry_key, version
+from .ledger import MAX_CONTRIBUTIONS_BYTES, Entry, entry_key, kept_entry_key, version
 
 
 class UnusableEvent(ValueError):
@@ -18,7 +18,8 @@ class UnusableEvent(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One stream record. ``new_image`` and ``old_image`` are None where the stream does not carry them."""
+    """One stream record. ``new_image`` and ``old_image`` are None where the stream does not carry them; ``expired``
+    says that TTL has deleted the item."""
 
     entry_key: str
     source_key: Item
@@ -28,6 +29,7 @@ class Record:
     new_image: Item | None
     old_image: Item | None
     changed_at: str
+    expired: bool = False
 
 
 @dataclass(slots=True)
@@ -139,6 +141,8 @@ def _record(raw: Mapping[str, Any]) -> Record:
         new_image=change.get("NewImage"),
         old_image=change.get("OldImage"),
         changed_at=changed_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html
+        expired=name == "REMOVE" and (raw.get("userIdentity") or {}).get("principalId") == "dynamodb.amazonaws.com",
     )
 
 
@@ -175,6 +179,31 @@ def _change(definition: Definition, newest: Record, oldest: Record) -> Change:
         changed_at=newest.changed_at,
         earliest=oldest.sequence_number,
     )
+
+
+def kept(definition: Definition, records: Iterable[Record]) -> list[Change]:
+    """One change for each item that expired, where the aggregates are to keep what expired items contributed.
+
+    It moves into an entry of its own, named by the item and the version of the record, so that a new item under the
+    same key counts anew, and a record that comes again, in any order, finds that entry there. An item that contributed
+    nothing leaves none.
+    """
+    changes = []
+    for record in {record.version: record for record in records if record.expired}.values():
+        contributions, error = compute(definition, record.old_image)
+        if contributions and error is None:
+            changes.append(
+                Change(
+                    entry_key=kept_entry_key(record.source_key, record.version),
+                    source_key=record.source_key,
+                    version=record.version,
+                    computed=(contributions, None),
+                    expected={},
+                    changed_at=record.changed_at,
+                    earliest=record.sequence_number,
+                )
+            )
+    return changes
 
 
 def compute(definition: Definition, image: Item | None) -> tuple[Contributions, str | None]:

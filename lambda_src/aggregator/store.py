@@ -115,12 +115,24 @@ class Outcome:
 class Store:
     """The ledger table and the aggregate table."""
 
-    def __init__(self, client: Any, *, aggregate_table: str, ledger_table: str, definition: Definition) -> None:
-        """``client`` is a boto3 DynamoDB client that does not retry by itself (:mod:`aggregator.apply` does)."""
+    def __init__(
+        self,
+        client: Any,
+        *,
+        aggregate_table: str,
+        ledger_table: str,
+        definition: Definition,
+        ledger_retention: int | None = None,
+    ) -> None:
+        """``client`` is a boto3 DynamoDB client that does not retry by itself (:mod:`aggregator.apply` does).
+
+        ``ledger_retention`` is after how many seconds entries with contributions expire; None: never.
+        """
         self._client = client
         self._aggregate_table = aggregate_table
         self._ledger_table = ledger_table
         self._definition = definition
+        self._ledger_retention = ledger_retention
 
     def write(self, transaction: Transaction, known: Known, ends: Mapping[RowKey, Ends], now: int) -> Outcome:
         """Write the entries and rows of a transaction with what belongs to the rows, all or nothing.
@@ -254,6 +266,7 @@ class Store:
                 error=change.error,
                 changed_at=change.changed_at,
                 now=now,
+                retention=self._ledger_retention,
             ),
             "ConditionExpression": condition,
             **({"ExpressionAttributeValues": values} if values else {}),
