@@ -54,6 +54,11 @@ class Measure:
     value: Expression | None
     scale: int
 
+    @property
+    def linear(self) -> bool:
+        """Whether it is a sum over the items, so that what an item no longer contributes can be subtracted."""
+        return True
+
 
 @dataclass(frozen=True)
 class Aggregate:
