@@ -18,6 +18,11 @@ Read the modules in this order; each imports only from those above it:
 ``store``            the ledger and the aggregate table: one transaction, and what became of it
 ``source``           the source table, for what the stream does not tell
 ``apply``            the loop that brings changes into ledger and rows exactly once
+``delivery``         the three deliveries, and what each can keep right
+``deltas``           what records change in each row, for the deliveries without a ledger
+``rows``             the aggregate table, one row at a time
+``at_least_once``    delivery ``none``
+``watermark``        delivery ``watermark``
 ``reconcile``        backfill and replay: entries brought into agreement with the source table
 ``handler``          the Lambda function: wiring, logging, batch item failures
 ===================  ====================================================================

@@ -15,8 +15,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from . import definition, records
-from .apply import Result, Run, apply
+from . import at_least_once, definition, delivery, records, rows, watermark
+from .apply import Result, apply
+from .rows import Rows, Run
 from .store import Store
 
 # Level and JSON format come from the function's logging configuration, which the runtime applies to the root logger.
@@ -55,11 +56,14 @@ class Aggregator:
     """What lives as long as the execution environment: the definition, the client with its connections, the threads."""
 
     def __init__(self, environment: Mapping[str, str], connect: Callable[[], Any], run: Run) -> None:
-        """Read AGGREGATES, AGGREGATE_TABLE and LEDGER_TABLE; ``connect`` makes the boto3 DynamoDB client.
+        """Read AGGREGATES, AGGREGATE_TABLE, DELIVERY (``ledger`` where it is not set) and, for that delivery,
+        LEDGER_TABLE; ``connect`` makes the boto3 DynamoDB client.
 
         Raises :class:`ConfigurationError`.
         """
-        missing = [name for name in ("AGGREGATES", "AGGREGATE_TABLE", "LEDGER_TABLE") if not environment.get(name)]
+        self._delivery = environment.get("DELIVERY") or delivery.LEDGER
+        required = ("AGGREGATES", "AGGREGATE_TABLE", *(["LEDGER_TABLE"] if self._delivery == delivery.LEDGER else []))
+        missing = [name for name in required if not environment.get(name)]
         if missing:
             raise ConfigurationError(
                 f"environment variables not set: {', '.join(missing)}; modules/aggregator sets them"
@@ -68,15 +72,23 @@ class Aggregator:
             self._definition = definition.parse(definition.decode(environment["AGGREGATES"]))
         except definition.DefinitionError as error:
             raise ConfigurationError(str(error)) from None
+        problems = delivery.problems(self._delivery, self._definition)
+        if problems:
+            raise ConfigurationError(
+                "the delivery does not go with the declared aggregates:\n"
+                + "\n".join(f"- {problem}" for problem in problems)
+            )
+        client = connect()
         self._store = Store(
-            connect(),
+            client,
             aggregate_table=environment["AGGREGATE_TABLE"],
-            ledger_table=environment["LEDGER_TABLE"],
+            ledger_table=environment.get("LEDGER_TABLE", ""),
             definition=self._definition,
         )
+        self._rows = Rows(client, table=environment["AGGREGATE_TABLE"], definition=self._definition)
         self._run = run
 
-    def handle(self, event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, str]]]:
+    def handle(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Apply a batch and report the earliest record that is not surely applied, if there is one.
 
         Returns the partial batch response
@@ -85,16 +97,44 @@ class Aggregator:
         applied are then skipped by their version.
         """
         batch = records.parse(event)
-        result = apply(
-            records.changes(self._definition, batch),
-            self._store,
-            _InvocationClock(context.get_remaining_time_in_millis),
-            self._run,
-        )
+        clock = _InvocationClock(context.get_remaining_time_in_millis)
+        if self._delivery == delivery.WATERMARK:
+            return self._in_order(event, batch, clock)
+        if self._delivery == delivery.NONE:
+            done = at_least_once.apply(batch, self._rows, clock, self._run)
+            _log_rows(batch, done)
+            return {"batchItemFailures": _failures(batch, done)}
+        result = apply(records.changes(self._definition, batch), self._store, clock, self._run)
         first = min((change.earliest for change in result.unapplied), key=int, default=None)
         failures = [] if first is None else [{"itemIdentifier": first}]
         _log(batch, result)
         return {"batchItemFailures": failures}
+
+    def _in_order(
+        self, event: Mapping[str, Any], batch: list[records.Record], clock: _InvocationClock
+    ) -> dict[str, Any]:
+        """Apply a batch of a tumbling window (https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html).
+
+        The window is wanted for one thing alone: its event names the shard. What was applied stands in the rows, so
+        the state stays empty, an early end of the window means nothing, and its last invocation, which brings no
+        records, has nothing to do.
+        """
+        shard_id = event.get("shardId")
+        if not isinstance(shard_id, str) or not shard_id:
+            raise records.UnusableEvent(
+                "the event has no shardId, which delivery watermark needs; give the event source mapping a tumbling "
+                "window (tumbling_window_in_seconds) and parallelization factor 1, or set delivery to ledger"
+            )
+        done = watermark.apply(batch, shard_id, self._rows, clock, self._run)
+        _log_rows(batch, done)
+        return {"state": {}, "batchItemFailures": _failures(batch, done)}
+
+
+def _failures(batch: list[records.Record], done: rows.Result) -> list[dict[str, str]]:
+    # In the words of the record: Lambda compares text.
+    return [
+        {"itemIdentifier": record.sequence_number} for record in batch if int(record.sequence_number) == done.go_on_from
+    ][:1]
 
 
 def _log(batch: list[records.Record], result: Result) -> None:
@@ -123,15 +163,48 @@ def _log(batch: list[records.Record], result: Result) -> None:
         logger.info("batch applied", extra=summary)
 
 
+def _log_rows(batch: list[records.Record], done: rows.Result) -> None:
+    # Without a ledger, this line is the only place that tells of images that cannot be used.
+    summary = {
+        "records": len(batch),
+        "first_sequence_number": batch[0].sequence_number if batch else None,
+        "last_sequence_number": batch[-1].sequence_number if batch else None,
+        "rows_written": done.writes,
+        "duplicates": done.duplicates,
+        "expired_rows": done.expired,
+        "absent_rows": done.absent,
+        "invalid_rows": done.invalid,
+        "unusable": done.unusable,
+        "reason": done.reason,
+        "retries": done.retries,
+        "unwritten_rows": done.unwritten,
+        "go_on_from": done.go_on_from,
+    }
+    if done.unwritten:
+        logger.warning(
+            "out of time: the records from go_on_from on will be delivered again; if this repeats, raise the "
+            "function's timeout or memory, or look for throttling of the aggregate table",
+            extra=summary,
+        )
+    elif done.unusable or done.invalid:
+        logger.warning(
+            "some items or rows do not count: reason says what is wrong with the first; correct the items, or repair "
+            "the rows by hand",
+            extra=summary,
+        )
+    else:
+        logger.info("batch applied", extra=summary)
+
+
 def _connect() -> Any:
     config = Config(
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
-        # The loop in apply retries: only it knows the deadline and what a refusal teaches.
+        # The loops in apply and rows retry: only they know the deadline and what a refusal teaches.
         retries={"mode": "standard", "total_max_attempts": 1},
         max_pool_connections=CONCURRENCY,
         tcp_keepalive=True,
-        # Every request is built by store, whose tests run with validation on.
+        # Every request is built by store and rows, whose tests run with validation on.
         parameter_validation=False,
     )
     return boto3.client("dynamodb", config=config)
@@ -149,7 +222,7 @@ def _start() -> Aggregator | ConfigurationError:
 _aggregator = _start()
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, list[dict[str, str]]]:
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The function's entry point: ``aggregator.handler.handler``."""
     if isinstance(_aggregator, ConfigurationError):
         raise _aggregator

@@ -491,3 +491,8 @@ def _whole_number(row: Mapping[str, Any], name: str) -> int | None:
         return math.ceil(Decimal(row[name]["N"]))
     except KeyError:
         return None
+
+
+def is_transient(error: ClientError) -> bool:
+    """Whether an error of DynamoDB goes away by itself, so that the call is worth trying again."""
+    return _is_transient(error)

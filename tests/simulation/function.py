@@ -18,7 +18,6 @@ from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE
 from .mapping import Answer, Record
 from .scheduler import Process, Scheduler, Task
 from .stream import SOURCE_TABLE
-from .weather import Client
 
 #: Seconds, at most, after which a backfill or replay that was not finished is tried again.
 PATIENCE = 600.0
@@ -42,8 +41,16 @@ class Context:
 class Function:
     """The function as deployed: code, definition, timeout. ``client`` is what it reaches DynamoDB with."""
 
-    def __init__(self, scheduler: Scheduler, client: Client, aggregates: dict[str, Any], timeout: float) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        client: Any,
+        aggregates: dict[str, Any],
+        timeout: float,
+        delivery: str = "ledger",
+    ) -> None:
         self._scheduler = scheduler
+        self._delivery = delivery
         self._client = client
         self.timeout = timeout
         self.invocations = 0
@@ -51,17 +58,18 @@ class Function:
 
     def deploy(self, aggregates: dict[str, Any]) -> None:
         """From the next invocation on, these are the declared aggregates."""
-        self._aggregator = Aggregator(environment(aggregates), lambda: self._client, self._run)
+        self._aggregator = Aggregator(environment(aggregates, self._delivery), lambda: self._client, self._run)
         self.definition = definition.parse(definition.decode(environment(aggregates)["AGGREGATES"]))
 
-    def invoke(self, batch: list[Record]) -> Answer:
+    def invoke(self, batch: list[Record], window: dict[str, Any] | None = None) -> Answer:
         """Invoke the handler and wait for its answer, as the event source mapping does."""
         aggregator = self._aggregator
         if self._scheduler.random.random() < 0.1:
             # Nothing rests on the order inside an event.
-            event = {"Records": self._scheduler.random.sample(batch, len(batch))}
+            event: dict[str, Any] = {"Records": self._scheduler.random.sample(batch, len(batch))}
         else:
             event = {"Records": list(batch)}
+        event |= window or {}
         number = self.invocations = self.invocations + 1
         self._scheduler.log("invocation %s: %s", number, [r["dynamodb"]["SequenceNumber"] for r in event["Records"]])
         task = self._process(lambda context: aggregator.handle(event, context))
@@ -73,7 +81,12 @@ class Function:
         reported = {failure["itemIdentifier"] for failure in failures}
         if not reported <= {record["dynamodb"]["SequenceNumber"] for record in batch}:
             raise Wrong(f"the answer names records that were not in the batch: {reported}")
-        return Answer(go_on_from=min(reported, key=int, default=None))
+        if window is not None and "state" not in task.result:  # type: ignore[operator]
+            raise Wrong("the answer in a tumbling window has no state")
+        return Answer(
+            go_on_from=min(reported, key=int, default=None),
+            state=task.result.get("state"),  # type: ignore[attr-defined]
+        )
 
     def backfill(self, segment: int, total_segments: int, page_size: int) -> None:
         """Bring every source item of a segment up to date; goes on after crashes where the last page ended."""
@@ -190,6 +203,7 @@ def virtual(scheduler: Scheduler, actions: int = MAX_ACTIONS) -> Iterator[None]:
         mock.patch("aggregator.apply.random", scheduler.random),
         mock.patch("aggregator.store.secrets", secrets),
         mock.patch("aggregator.transactions.MAX_ACTIONS", actions),
+        mock.patch("aggregator.rows.secrets", secrets),
         mock.patch("aggregator.handler.logger.disabled", True),
     ):
         yield

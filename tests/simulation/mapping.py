@@ -2,14 +2,16 @@
 
 https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html
 https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
+https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from .scheduler import Scheduler, Signal
-from .stream import Shard, Stream, slot
+from .stream import STREAM_ARN, Shard, Stream, slot
 
 Record = dict[str, Any]
 
@@ -20,6 +22,7 @@ class Settings:
 
     ``duplicates`` is the probability that a batch is delivered once more although it was done, at the same time or
     later; ``disorder`` deals the records of an item out to several lanes, so that any order is possible.
+    ``tumbling_window`` is its length in seconds (None: there is none); it ends early with probability ``early_end``.
     """
 
     batch_size: int
@@ -30,6 +33,8 @@ class Settings:
     bisect: bool
     duplicates: float = 0.0
     disorder: bool = False
+    tumbling_window: float | None = None
+    early_end: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -38,9 +43,36 @@ class Answer:
 
     failed: bool = False
     go_on_from: str | None = None
+    state: Any = None
 
 
-Invoke = Callable[[list[Record]], Answer]
+@dataclass
+class Window:
+    """A tumbling window of a shard, by its number since 1970, and the state that is handed from call to call."""
+
+    shard: str
+    number: int
+    seconds: float
+    state: Any
+
+    def event(self, *, final: bool = False, early: bool = False) -> dict[str, Any]:
+        """What the event says of the window."""
+        start, end = (
+            datetime.fromtimestamp((self.number + more) * self.seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            for more in (0, 1)
+        )
+        return {
+            "window": {"start": start, "end": end},
+            "state": self.state,
+            "shardId": self.shard,
+            "eventSourceARN": STREAM_ARN,
+            "isFinalInvokeForWindow": final,
+            "isWindowTerminatedEarly": early,
+        }
+
+
+#: Takes the records of a batch and, with a tumbling window, what the event says of it.
+Invoke = Callable[..., Answer]
 
 
 class Mapping:
@@ -61,6 +93,7 @@ class Mapping:
         self._invoke = invoke
         self._give_up = give_up
         self._lanes_left: dict[Shard, int] = {}
+        self._windows: dict[Shard, Window] = {}
         self._progress = Signal()
         self._started = 0
         scheduler.spawn(self._watch)
@@ -96,7 +129,8 @@ class Mapping:
             elif shard.closed:
                 break
             else:
-                self._scheduler.wait(self._stream.grown)
+                self._wait_for_records(shard)
+        self._end_window(shard)
         self._lanes_left[shard] -= 1
         self._scheduler.notify(self._progress)
 
@@ -120,10 +154,20 @@ class Mapping:
                 start += 1
             if start == end:
                 continue
+            if settings.tumbling_window is not None:
+                cut = self._end_of_window(lane, start, end)
+                if cut < end:
+                    todo.append((cut, end, 0))
+                    end = cut
             batch = lane[start:end]
+            window = self._window(shard, batch[0])
             if random.random() < settings.duplicates:
-                self._deliver_beside(batch)
-            answer = self._invoke(batch)
+                self._deliver_beside(batch, *window)
+            answer = self._invoke(batch, *window)
+            if window and not answer.failed:
+                self._windows[shard].state = answer.state
+                if random.random() < settings.early_end:
+                    self._end_window(shard, early=True)
             if answer.failed or answer.go_on_from is not None:
                 if answer.go_on_from is not None:
                     start += _index(batch, answer.go_on_from)
@@ -146,9 +190,46 @@ class Mapping:
                 todo.append((start, end, 0))
         return end
 
-    def _deliver_beside(self, batch: list[Record]) -> None:
+    def _deliver_beside(self, batch: list[Record], *window: dict[str, Any]) -> None:
         delay = self._scheduler.random.choice((0.0, 1.0, 60.0)) * self._scheduler.random.random()
-        self._scheduler.spawn(lambda: self._invoke(batch), delay=delay)
+        self._scheduler.spawn(lambda: self._invoke(batch, *window), delay=delay)
+
+    # Tumbling windows: every batch lies in one, by the time at which its records were written
+
+    def _number(self, record: Record) -> int:
+        seconds = self._settings.tumbling_window
+        return int(float(record["dynamodb"]["ApproximateCreationDateTime"]) // seconds) if seconds else 0
+
+    def _end_of_window(self, lane: list[Record], start: int, end: int) -> int:
+        return next((i for i in range(start, end) if self._number(lane[i]) != self._number(lane[start])), end)
+
+    def _window(self, shard: Shard, record: Record) -> list[dict[str, Any]]:
+        """What the event says of the window of a record; empty without tumbling windows."""
+        seconds = self._settings.tumbling_window
+        if seconds is None:
+            return []
+        if shard in self._windows and self._windows[shard].number != self._number(record):
+            self._end_window(shard)
+        if shard not in self._windows:
+            self._windows[shard] = Window(shard.name, self._number(record), seconds, {})
+        return [self._windows[shard].event()]
+
+    def _end_window(self, shard: Shard, *, early: bool = False) -> None:
+        """The last invocation of a window: no records, only its state."""
+        window = self._windows.pop(shard, None)
+        while window and self._invoke([], window.event(final=True, early=early)).failed:
+            self._scheduler.sleep(self._scheduler.random.random() * 10)
+
+    def _wait_for_records(self, shard: Shard) -> None:
+        window = self._windows.get(shard)
+        if window is None:
+            self._scheduler.wait(self._stream.grown)
+            return
+        left = (window.number + 1) * window.seconds - self._scheduler.now
+        if left <= 0:
+            self._end_window(shard)
+        else:
+            self._scheduler.wait(self._stream.grown, left)
 
     def _age(self, record: Record) -> float:
         return self._scheduler.now - float(record["dynamodb"]["ApproximateCreationDateTime"])

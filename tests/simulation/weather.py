@@ -72,6 +72,12 @@ class Client:
     def put_item(self, **arguments: Any) -> Any:
         return self._call("put_item", arguments)
 
+    def update_item(self, **arguments: Any) -> Any:
+        return self._call("update_item", arguments)
+
+    def delete_item(self, **arguments: Any) -> Any:
+        return self._call("delete_item", arguments)
+
     def transact_write_items(self, **arguments: Any) -> Any:
         return self._call("transact_write_items", arguments)
 
@@ -127,7 +133,7 @@ class Client:
                 raise ReadTimeoutError(endpoint_url="dynamodb")
             case "conflict" if method == "transact_write_items":
                 raise self._conflict(arguments["TransactItems"])
-            case "conflict" if method == "put_item":
+            case "conflict" if method in ("put_item", "update_item", "delete_item"):
                 raise error("TransactionConflictException")
 
     def _after(self, fault: str) -> None:

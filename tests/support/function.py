@@ -8,10 +8,11 @@ from typing import Any
 from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE
 
 
-def environment(aggregates: dict[str, Any]) -> dict[str, str]:
+def environment(aggregates: dict[str, Any], delivery: str = "ledger") -> dict[str, str]:
     """The environment variables for these aggregates."""
     return {
         "AGGREGATES": base64.b64encode(gzip.compress(json.dumps(aggregates).encode(), mtime=0)).decode(),
         "AGGREGATE_TABLE": AGGREGATE_TABLE,
         "LEDGER_TABLE": LEDGER_TABLE,
+        "DELIVERY": delivery,
     }

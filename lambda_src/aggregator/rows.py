@@ -1,0 +1,217 @@
+"""Writing rows one by one, without a ledger: the requests, what became of them, and the rounds until all are done."""
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
+from .apply import Clock, pause
+from .contributions import RowKey, description
+from .definition import Definition
+from .deltas import Step
+from .items import AttributeValue, Item
+from .numerics import format_number
+from .store import is_transient
+from .transactions import RowDelta
+
+#: Amounts that one write takes, so that its expression keeps below DynamoDB's 4 KB.
+MAX_AMOUNTS = 150
+
+
+@dataclass(slots=True)
+class Update:
+    """An update of one row in the making. Names that DynamoDB reserves (items, group) stand behind aliases."""
+
+    sets: list[str] = field(default_factory=list)
+    adds: list[str] = field(default_factory=list)
+    removes: list[str] = field(default_factory=list)
+    conditions: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    values: dict[str, AttributeValue] = field(default_factory=dict)
+
+    def set(self, alias: str, name: str, value: AttributeValue) -> None:
+        """Set an attribute; ``alias`` is the name that stands for it in the expression."""
+        self.names[f"#{alias}"] = name
+        self.values[f":{alias}"] = value
+        self.sets.append(f"#{alias} = :{alias}")
+
+    def add(self, alias: str, name: str, number: str) -> None:
+        """Add a number to an attribute."""
+        self.names[f"#{alias}"] = name
+        self.values[f":{alias}"] = {"N": number}
+        self.adds.append(f"#{alias} :{alias}")
+
+    def request(self) -> dict[str, Any]:
+        """The arguments of UpdateItem but for the table and the key."""
+        clauses = (("SET", self.sets), ("ADD", self.adds), ("REMOVE", self.removes))
+        return {
+            "UpdateExpression": " ".join(f"{clause} {', '.join(parts)}" for clause, parts in clauses if parts),
+            "ExpressionAttributeNames": self.names,
+            **({"ExpressionAttributeValues": self.values} if self.values else {}),
+            **({"ConditionExpression": " AND ".join(self.conditions)} if self.conditions else {}),
+        }
+
+
+def update_of(definition: Definition, key: RowKey, delta: RowDelta) -> Update:
+    """The update that adds a delta to a row, and tells what the row is where an item joins it.
+
+    A row that is not there has nothing that could be taken back: it was deleted by hand or is past its retention.
+    """
+    update = Update()
+    update.set("revision", "revision", {"S": secrets.token_hex(8)})
+    if delta.joined:
+        for name, value in description(definition, key).items():
+            update.set(name, name, value)
+        if delta.expires_at is not None:
+            update.set("expires_at", "expires_at", {"N": str(delta.expires_at)})
+    else:
+        update.conditions.append("attribute_exists(pk)")
+    if delta.items or delta.joined:
+        update.add("items", "items", str(delta.items))
+    for index, (name, amount) in enumerate(delta.amounts.items()):
+        # Zero is written where the row may be new, so that every row has every measure.
+        if amount or delta.joined:
+            update.add(f"m{index}", name, format_number(amount))
+    return update
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a write.
+
+    Either it is ``written``, or ``refused`` by its condition, or DynamoDB says that the row cannot hold it
+    (``invalid``, its message), or ``retry`` is the code of an error that passes: then it may have been written all the
+    same, or may be yet. ``row`` is the row after the write, or the one that did not meet the condition (None: there is
+    none).
+    """
+
+    written: bool = False
+    refused: bool = False
+    row: Item | None = None
+    invalid: str | None = None
+    retry: str | None = None
+
+
+class Rows:
+    """The aggregate table, one row at a time."""
+
+    def __init__(self, client: Any, *, table: str, definition: Definition) -> None:
+        """``client`` is a boto3 DynamoDB client that does not retry by itself."""
+        self._client = client
+        self._table = table
+        self.definition = definition
+
+    def update(self, key: RowKey, update: Update) -> Outcome:
+        """Write a row. Raises ``ClientError`` for faults that time does not mend (access denied, table missing)."""
+        return self._write(self._client.update_item, key, {**update.request(), "ReturnValues": "ALL_NEW"})
+
+    def delete(self, key: RowKey, condition: str, names: dict[str, str], values: dict[str, AttributeValue]) -> Outcome:
+        """Delete a row on a condition. Raises as :meth:`update` does."""
+        request: dict[str, Any] = {"ConditionExpression": condition, "ExpressionAttributeValues": values}
+        return self._write(self._client.delete_item, key, {**request, "ExpressionAttributeNames": names})
+
+    def _write(self, call: Callable[..., Any], key: RowKey, request: dict[str, Any]) -> Outcome:
+        try:
+            answer = call(
+                TableName=self._table,
+                Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}},
+                **request,
+                **({"ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if "ConditionExpression" in request else {}),
+            )
+        except (HTTPClientError, ConnectionError) as error:
+            return Outcome(retry=type(error).__name__)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "ConditionalCheckFailedException":
+                return Outcome(refused=True, row=error.response.get("Item"))
+            if is_transient(error):
+                return Outcome(retry=code)
+            if code in ("ValidationException", "ItemCollectionSizeLimitExceededException"):
+                return Outcome(invalid=error.response["Error"]["Message"])
+            raise
+        return Outcome(written=True, row=answer.get("Attributes"))
+
+
+@dataclass(slots=True)
+class Work:
+    """One row that has to be written: the steps not yet in it, and how far it has come.
+
+    Only one thread works on it at a time. ``again`` says that the last try was turned away for now. ``tidy`` is the row
+    once the numbers are in it, and only what follows from them (an empty row, old watermarks) is left to do.
+    """
+
+    key: RowKey
+    steps: Sequence[Step]
+    done: bool = False
+    again: bool = False
+    tidy: Item | None = None
+    writes: int = 0
+    retries: int = 0
+    expired: int = 0
+    duplicates: int = 0
+    absent: bool = False
+    invalid: str | None = None
+
+
+@dataclass
+class Result:
+    """What was done: counts for the log, and the sequence number to go on from (None: all is done).
+
+    ``writes`` are writes of rows, ``duplicates`` steps that were in their row already, ``expired`` contributions left
+    out because their row is past its retention, ``absent`` rows that were not there to take something back from,
+    ``invalid`` rows that could not hold their numbers, ``unusable`` images that contribute nothing.
+    """
+
+    writes: int
+    duplicates: int
+    expired: int
+    absent: int
+    invalid: int
+    retries: int
+    unwritten: int
+    unusable: int
+    reason: str | None
+    go_on_from: int | None
+
+
+class Run(Protocol):
+    """Calls a function for every piece of work, at the same time where it can, and returns the results in order."""
+
+    def __call__[W, R](self, call: Callable[[W], R], work: Sequence[W], /) -> Iterable[R]: ...
+
+
+def until_done(work: Sequence[Work], attempt: Callable[[Work], None], clock: Clock, run: Run) -> None:
+    """Try each piece of work until it is done or the time is over. Raises what ``attempt`` raises."""
+
+    def attempt_in_time(one: Work) -> None:
+        one.again = False
+        if clock.remaining() > 0:
+            attempt(one)
+
+    rounds = 0
+    pending = list(work)
+    while pending and clock.remaining() > 0:
+        list(run(attempt_in_time, pending))
+        pending = [one for one in pending if not one.done]
+        if any(one.again for one in pending):
+            pause(clock, rounds)
+            rounds += 1
+
+
+def result_of(work: Sequence[Work], unusable: int, reason: str | None) -> Result:
+    """The result, once the work is done or the time over."""
+    unwritten = [one for one in work if not one.done]
+    return Result(
+        writes=sum(one.writes for one in work),
+        duplicates=sum(one.duplicates for one in work),
+        expired=sum(one.expired for one in work),
+        absent=sum(one.absent for one in work),
+        invalid=sum(one.invalid is not None for one in work),
+        retries=sum(one.retries for one in work),
+        unwritten=len(unwritten),
+        unusable=unusable,
+        reason=reason or next((one.invalid for one in work if one.invalid), None),
+        go_on_from=min((step.sequence_number for one in unwritten for step in one.steps), default=None),
+    )
