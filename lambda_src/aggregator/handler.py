@@ -56,12 +56,16 @@ class Aggregator:
     """What lives as long as the execution environment: the definition, the client with its connections, the threads."""
 
     def __init__(self, environment: Mapping[str, str], connect: Callable[[], Any], run: Run) -> None:
-        """Read AGGREGATES, AGGREGATE_TABLE, DELIVERY (``ledger`` where it is not set) and, for that delivery,
-        LEDGER_TABLE; ``connect`` makes the boto3 DynamoDB client.
+        """Read the function's environment; ``connect`` makes the boto3 DynamoDB client.
 
-        Raises :class:`ConfigurationError`.
+        AGGREGATES and AGGREGATE_TABLE are needed, and LEDGER_TABLE unless DELIVERY (``ledger`` where it is not set)
+        does without. APPEND_ONLY (``true``: changes and deletions of source items are ignored), LEDGER_RETENTION_DAYS
+        (after which the entries of an append-only source expire) and ON_SOURCE_EXPIRY (``keep``: what an item that TTL
+        deletes contributed stays) may be set. Raises :class:`ConfigurationError`.
         """
         self._delivery = environment.get("DELIVERY") or delivery.LEDGER
+        self._append_only = environment.get("APPEND_ONLY") == "true"
+        self._keeps_expired = environment.get("ON_SOURCE_EXPIRY") == "keep"
         required = ("AGGREGATES", "AGGREGATE_TABLE", *(["LEDGER_TABLE"] if self._delivery == delivery.LEDGER else []))
         missing = [name for name in required if not environment.get(name)]
         if missing:
@@ -79,11 +83,13 @@ class Aggregator:
                 + "\n".join(f"- {problem}" for problem in problems)
             )
         client = connect()
+        retention_days = environment.get("LEDGER_RETENTION_DAYS")
         self._store = Store(
             client,
             aggregate_table=environment["AGGREGATE_TABLE"],
             ledger_table=environment.get("LEDGER_TABLE", ""),
             definition=self._definition,
+            ledger_retention=int(retention_days) * 86_400 if retention_days else None,
         )
         self._rows = Rows(client, table=environment["AGGREGATE_TABLE"], definition=self._definition)
         self._run = run
@@ -104,7 +110,12 @@ class Aggregator:
             done = at_least_once.apply(batch, self._rows, clock, self._run)
             _log_rows(batch, done)
             return {"batchItemFailures": _failures(batch, done)}
-        result = apply(records.changes(self._definition, batch), self._store, clock, self._run)
+        if self._append_only:
+            batch = [record for record in batch if record.event_name == "INSERT"]
+        changes = records.changes(self._definition, batch)
+        if self._keeps_expired:
+            changes += records.kept(self._definition, batch)
+        result = apply(changes, self._store, clock, self._run)
         first = min((change.earliest for change in result.unapplied), key=int, default=None)
         failures = [] if first is None else [{"itemIdentifier": first}]
         _log(batch, result)

@@ -7,7 +7,7 @@ from unittest import mock
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aggregator import definition, reconcile, records
+from aggregator import apply, definition, reconcile, records
 from aggregator.handler import CONCURRENCY, SAFETY_MARGIN, Aggregator
 from aggregator.source import SourceTable
 from aggregator.store import Store
@@ -48,7 +48,9 @@ class Function:
         aggregates: dict[str, Any],
         timeout: float,
         delivery: str = "ledger",
+        **environment: str,
     ) -> None:
+        self._environment = environment
         self._scheduler = scheduler
         self._delivery = delivery
         self._client = client
@@ -58,7 +60,8 @@ class Function:
 
     def deploy(self, aggregates: dict[str, Any]) -> None:
         """From the next invocation on, these are the declared aggregates."""
-        self._aggregator = Aggregator(environment(aggregates, self._delivery), lambda: self._client, self._run)
+        variables = environment(aggregates, self._delivery, **self._environment)
+        self._aggregator = Aggregator(variables, lambda: self._client, self._run)
         self.definition = definition.parse(definition.decode(environment(aggregates)["AGGREGATES"]))
 
     def invoke(self, batch: list[Record], window: dict[str, Any] | None = None) -> Answer:
@@ -111,12 +114,33 @@ class Function:
     def replay(self, batch: list[Record]) -> None:
         """Bring the items of records that were given up on up to date; goes on until it is done."""
         self._scheduler.log("replay of %s", [record["dynamodb"]["SequenceNumber"] for record in batch])
-        self._until_done(reconcile.replay(records.parse({"Records": batch})))
+        parsed = records.parse({"Records": batch})
+        if self._environment.get("ON_SOURCE_EXPIRY") == "keep":
+            self._until_kept(parsed)
+        self._until_done(reconcile.replay(parsed))
 
     def retry(self, source_keys: list[Any]) -> None:
         """Bring quarantined items up to date; goes on until it is done."""
         self._scheduler.log("retry of %s", source_keys)
         self._until_done(reconcile.backfill(source_keys))
+
+    def _until_kept(self, batch: list[records.Record]) -> None:
+        """What expired items contributed moves to entries of its own, which nothing else writes: no matter when."""
+
+        def work(context: Context) -> apply.Result:
+            clock = _Clock(self._scheduler, context)
+            return apply.apply(records.kept(self.definition, batch), self._store(), clock, self._run)
+
+        while True:
+            task = self._process(work)
+            if task is not None and task.error is None and not task.result.unapplied:  # type: ignore[attr-defined]
+                return
+            self._scheduler.sleep(self._scheduler.random.random() * PATIENCE)
+
+    def _store(self) -> Store:
+        return Store(
+            self._client, aggregate_table=AGGREGATE_TABLE, ledger_table=LEDGER_TABLE, definition=self.definition
+        )
 
     def _until_done(self, targets: list[reconcile.Target]) -> None:
         def work(context: Context) -> reconcile.Reconciliation:
@@ -132,10 +156,9 @@ class Function:
     def _reconcile(
         self, targets: list[reconcile.Target], source: SourceTable, context: Context
     ) -> reconcile.Reconciliation:
-        store = Store(
-            self._client, aggregate_table=AGGREGATE_TABLE, ledger_table=LEDGER_TABLE, definition=self.definition
+        return reconcile.reconcile(
+            targets, self._store(), source, self.definition, _Clock(self._scheduler, context), self._run
         )
-        return reconcile.reconcile(targets, store, source, self.definition, _Clock(self._scheduler, context), self._run)
 
     def _process(self, work: Callable[[Context], object]) -> Task | None:
         """Run work in a process of its own, with the function's timeout; None where it died."""

@@ -4,11 +4,12 @@ Nothing here uses the package: the declarations are what it is given, the recomp
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
 Item = dict[str, dict[str, Any]]
@@ -196,12 +197,17 @@ def description(aggregates: dict[str, Any], key: Key) -> dict[str, Any]:
     return readable
 
 
-def rows(aggregates: dict[str, Any], items: Iterable[Item], now: float) -> dict[Key, Item]:
-    """The rows, without revision, that a recomputation from the items gives, but for those past their retention."""
+def rows(
+    aggregates: dict[str, Any], items: Iterable[Item], now: float, kept: Mapping[str, Item] = MappingProxyType({})
+) -> dict[Key, Item]:
+    """The rows, without revision, that a recomputation from the items gives, but for those past their retention.
+
+    ``kept`` are items that have expired and count all the same, by the partition key of their ledger entry.
+    """
     found: dict[Key, list[tuple[str, Share]]] = {}
-    for item in items:
+    for owner, item in [*((f"item#{item['id']['S']}", item) for item in items), *kept.items()]:
         for key, share in shares(aggregates, item).items():
-            found.setdefault(key, []).append((item["id"]["S"], share))
+            found.setdefault(key, []).append((owner, share))
     return {
         key: measures(parts)
         | description(aggregates, key)
@@ -212,7 +218,7 @@ def rows(aggregates: dict[str, Any], items: Iterable[Item], now: float) -> dict[
 
 
 def measures(parts: list[tuple[str, Share]]) -> Item:
-    """The measures of a row and its number of items, from what each item, by its key, adds to it."""
+    """The measures of a row and its number of items, from what each item, by its ledger entry's key, adds to it."""
     sums: Numbers = {"items": Decimal(len(parts))}
     values: dict[str, set[str]] = {}
     standing: dict[tuple[str, str], list[tuple[Decimal, str, dict[str, Any] | None]]] = {}

@@ -1,6 +1,6 @@
 """What happens in a simulation, decided by the seed before it starts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from aggregator.transactions import MAX_ACTIONS
@@ -20,8 +20,9 @@ class Scenario:
     ``pause`` is the mean of seconds between two writes of the source table. ``old_items`` are there before the
     stream is, so that no record tells of them. In a ``storm`` of so many seconds hardly any write succeeds, in an
     ``outage`` none is allowed. In the middle of the writes there is a ``lull``, long enough for rows to pass their
-    retention. ``actions`` is how many a transaction may have: with fewer than DynamoDB's 100, a small
-    batch becomes many transactions. Of what happens once or several times, ``None`` and 0 mean never.
+    retention. ``keeps_expired`` says that what an item contributed stays when TTL deletes it. ``actions`` is how many a
+    transaction may have: with fewer than DynamoDB's 100, a small batch becomes many transactions. Of what happens once
+    or several times, ``None`` and 0 mean never.
     """
 
     keys: int
@@ -42,6 +43,7 @@ class Scenario:
     idle: float
     replays_at_once: bool
     lull: float = 0.0
+    keeps_expired: bool = False
     actions: int = MAX_ACTIONS
 
     @property
@@ -71,7 +73,7 @@ def scenario(random: Random) -> Scenario:
         faults=tuple(random.sample(FAULTS, random.choice((1, 2, 4, len(FAULTS))))),
         latency=random.choice((0.01, 0.1, 1.0)),
     )
-    return Scenario(
+    drawn = Scenario(
         keys=random.choice((1, 2, 3, 5, 8)),
         writes=random.choice((6, 12, 25, 40)),
         pause=random.choice((0.01, 0.3, 3.0, MINUTE)),
@@ -90,5 +92,10 @@ def scenario(random: Random) -> Scenario:
         idle=random.choice((0.0, 0.0, HOUR, 10 * DAY)),
         replays_at_once=sometimes(0.5),
         lull=random.choice((0.0, 0.0, 0.0, DAY, 2 * DAY, 4 * DAY)),
+        keeps_expired=sometimes(0.15),
         actions=random.choice((LEAST_ACTIONS, LEAST_ACTIONS + 12, MAX_ACTIONS)),
     )
+    if drawn.keeps_expired:
+        # What has expired is not computed anew, neither under another declaration nor for a row that refused it.
+        return replace(drawn, definition_change=False, refusing_row=False)
+    return drawn

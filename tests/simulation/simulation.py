@@ -87,7 +87,8 @@ class _Simulation:
         self._stream = Stream(scheduler, self._database)
         self._aggregates = orders.BEFORE
         client = Client(scheduler, self._database, self._weather)
-        self.function = Function(scheduler, client, orders.BEFORE, scenario.timeout)
+        keep = {"ON_SOURCE_EXPIRY": "keep"} if scenario.keeps_expired else {}
+        self.function = Function(scheduler, client, orders.BEFORE, scenario.timeout, **keep)
         #: The on-failure destination: what the mappings gave up, and whether it was replayed.
         self._given_up: deque[list[Record]] = deque()
         self._replays: list[Task] = []
@@ -277,7 +278,7 @@ class _Simulation:
         for entry, there in ((old, False), (new, True)):
             if entry is None:
                 continue
-            owner = entry["pk"]["S"].removeprefix("item#")
+            owner = entry["pk"]["S"]
             for row, contribution in from_text(entry["contributions"]["S"]).items():
                 key = (row.pk, row.sk)
                 parts = self._parts.setdefault(key, {})
@@ -316,7 +317,8 @@ class _Simulation:
         if {item["id"]["S"]: item for item in items} != self._stream.items:
             raise Wrong("the simulation has lost track of the source table")
         found = {(row["pk"]["S"], row["sk"]["S"]): row for row in self._items(AGGREGATE_TABLE)}
-        wanted = orders.rows(self._aggregates, items, now)
+        kept = self._stream.expired if self._scenario.keeps_expired else {}
+        wanted = orders.rows(self._aggregates, items, now, kept)
         for key in sorted(found.keys() | wanted.keys()):
             row = {name: value for name, value in found.get(key, {}).items() if name not in ("pk", "sk", "revision")}
             # Bins of a percentile that are empty again stay as zeros, and so does a measure that is declared no more.
@@ -347,6 +349,7 @@ class _Simulation:
             if self._scenario.backfills and entry["definition"]["S"] != fingerprint:
                 raise Wrong(f"the entry of {key} was left under another definition")
             self._check_version(key, entry)
+        self._check_kept(entries)
         for pk, entry in entries.items():
             if entry["contributions"]["S"] != "[]" or "error" in entry or "expires_at" not in entry:
                 raise Wrong(f"the item of the entry {pk} is gone, but it is {entry}")
@@ -357,6 +360,19 @@ class _Simulation:
         for key, (_, at, there) in self._stream.newest.items():
             if not there and f"item#{key}" not in entries and now < at + TOMBSTONE:
                 raise Wrong(f"{key} was deleted less than 7 days ago and has no tombstone")
+
+    def _check_kept(self, entries: dict[str, orders.Item]) -> None:
+        """Each item that expired has an entry of its own, if that is wanted; they are taken out of ``entries``."""
+        expired = self._stream.expired if self._scenario.keeps_expired else {}
+        for key, item in expired.items():
+            entry = entries.pop(key, None)
+            if orders.is_bad(item):
+                if entry is not None:
+                    raise Wrong(f"{key} was bad when it expired, and has the entry {entry}")
+            elif entry is None or not self._agree(
+                entry["contributions"]["S"], orders.ledger_rows(self._aggregates, item)
+            ):
+                raise Wrong(f"the entry of {key} is {entry}, the item was {item}")
 
     def _agree(self, text: str, wanted: list[Any]) -> bool:
         found = orders.without_layout(text)

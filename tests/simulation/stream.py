@@ -44,6 +44,8 @@ class Stream:
         self.items: dict[str, Item] = {}
         #: By key, the version and time of the newest record, and whether the item is there.
         self.newest: dict[str, tuple[str, float, bool]] = {}
+        #: Items that TTL has deleted, by the partition key of the entry that keeps what they contributed.
+        self.expired: dict[str, Item] = {}
 
     def put(self, item: Item, *, recorded: bool = True) -> None:
         """Write an item; before the stream was enabled, no record tells of it."""
@@ -79,10 +81,17 @@ class Stream:
             record["userIdentity"] = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
         shard = next(shard for shard in self._open if slot(key) in shard.slots)
         shard.records.append(record)
-        version = f"{STREAM_ARN.rpartition('/')[2]}/{number:0>40}"
+        version = self.version(number)
+        if expired and old is not None:
+            self.expired[f"expired#{key}#{version}"] = old
         self.newest[key] = (version, self._scheduler.now, name != "REMOVE")
         self._scheduler.log("source: %s %s %s in %s", name, key, number, shard.name)
         self._scheduler.notify(self.grown)
+
+    @staticmethod
+    def version(number: str) -> str:
+        """The version of a record, as the ledger has it."""
+        return f"{STREAM_ARN.rpartition('/')[2]}/{number:0>40}"
 
     def reshard(self) -> None:
         """Close a shard; one child goes on, or two, each with half of its slots."""

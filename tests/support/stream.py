@@ -29,9 +29,12 @@ class SourceTable:
         self.items[key] = image(id=key, **attributes)
         return self._record(key, "MODIFY" if old else "INSERT", self.items[key], old)
 
-    def delete(self, key: str) -> dict[str, Any]:
-        """Delete the item ``key``."""
-        return self._record(key, "REMOVE", None, self.items.pop(key))
+    def delete(self, key: str, *, expired: bool = False) -> dict[str, Any]:
+        """Delete the item ``key``, by a client or, where it has ``expired``, by TTL."""
+        record = self._record(key, "REMOVE", None, self.items.pop(key))
+        if expired:
+            record["userIdentity"] = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+        return record
 
     def _record(
         self, key: str, event_name: str, new: Mapping[str, Any] | None, old: Mapping[str, Any] | None
