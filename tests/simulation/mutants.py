@@ -383,13 +383,6 @@ MUTANTS = (
         "deliveries",
     ),
     Mutant(
-        "the last record of an item behind a missing row is reported, not the earliest",
-        "deltas",
-        "        steps.add(oldest, old, new)",
-        "        steps.add(newest, old, new)",
-        "deliveries",
-    ),
-    Mutant(
         "an empty row is deleted whatever it holds by then",
         "at_least_once",
         'rows.delete(work.key, "#items = :none",',
