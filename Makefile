@@ -49,8 +49,8 @@ pytest: setup ## Unit tests and the integration tests on LocalStack
 	$(PYTHON) -m pytest
 
 .PHONY: simulate
-simulate: setup ## Simulations of the pipeline: SEEDS=100000, or SEED=42 for one with its trace
-	@$(PYTHON) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000))
+simulate: setup ## Simulations of the pipeline: SEEDS=100000, or SEED=42 for one with its trace; OF=deliveries
+	@$(PYTHON) -m tests.simulation $(if $(OF),--of $(OF)) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000))
 
 .PHONY: mutants
 mutants: setup ## Deliberate faults in the code, and how many simulations it takes to notice each

@@ -7,7 +7,6 @@ watermark can be left out; for ``none`` the changes of an item telescope to one 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from .contributions import Contribution, Contributions, RowKey, contributions_of
 from .definition import Definition
@@ -20,12 +19,10 @@ from .transactions import RowDelta
 class Step:
     """What changes in one row: ``old`` is taken back, ``new`` is put in (None: nothing).
 
-    ``sequence_number`` is where a redelivery has to begin to bring the step again as it is, ``changed_at`` when the
-    source item was changed (epoch second).
+    ``sequence_number`` is where a redelivery has to begin to bring the step again as it is.
     """
 
     sequence_number: int
-    changed_at: int
     old: Contribution | None
     new: Contribution | None
 
@@ -41,13 +38,12 @@ class Steps:
     unusable: int = 0
     reason: str | None = None
 
-    def add(self, first: Record, last: Record, old: Contributions, new: Contributions) -> None:
-        """Add what the records of one item from ``first`` to ``last`` change."""
+    def add(self, first: Record, old: Contributions, new: Contributions) -> None:
+        """Add what the records of one item from ``first`` on change."""
         sequence_number = int(first.sequence_number)
-        changed_at = int(datetime.fromisoformat(last.changed_at).timestamp())
         for row in dict.fromkeys((*old, *new)):
             if old.get(row) != new.get(row):
-                self.rows.setdefault(row, []).append(Step(sequence_number, changed_at, old.get(row), new.get(row)))
+                self.rows.setdefault(row, []).append(Step(sequence_number, old.get(row), new.get(row)))
 
     def contributions(self, definition: Definition, image: Item | None, *, count: bool) -> Contributions:
         """The contributions of an image; one that cannot be used contributes nothing, and is counted on demand."""
@@ -73,7 +69,7 @@ def per_record(definition: Definition, records: Iterable[Record]) -> Steps:
         if known_image != old_image:
             old = steps.contributions(definition, old_image, count=False)
         new = steps.contributions(definition, new_image, count=True)
-        steps.add(record, record, old, new)
+        steps.add(record, old, new)
         latest[record.entry_key] = new_image, new
     return steps
 
@@ -92,7 +88,7 @@ def telescoped(definition: Definition, records: Iterable[Record]) -> Steps:
     for oldest, newest in ends.values():
         old = steps.contributions(definition, _images(oldest)[0], count=False)
         new = steps.contributions(definition, _images(newest)[1], count=True)
-        steps.add(oldest, newest, old, new)
+        steps.add(oldest, old, new)
     return steps
 
 

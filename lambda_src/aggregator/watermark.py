@@ -1,10 +1,10 @@
 """Delivery ``watermark``: exact for in-order delivery, for one conditional write a row and batch.
 
-A row keeps, for each shard that has changed it, the sequence number of the last record applied from there, and is
-written only on condition that this watermark lies before the first record to be applied. A batch that comes again
-(the same, with another end, from a checkpoint, or a part of it) is refused row by row; the refusal brings the row
-back, and with its watermark the records that it does not have yet. The same condition stops a request that DynamoDB
-carries out after its batch was retried.
+A row keeps, for each shard that has changed it, the sequence number of the last record applied from there and when
+that was: ``@1414576573621-f55eea83`` holds ``21`` ``<21 digits>`` ``/1767225600``. It is written only on condition that
+this watermark lies before the first record to be applied. A batch that comes again (the same, with another end, from a
+checkpoint, or a part of it) is refused row by row; the refusal brings the row back, and with its watermark the records
+that it does not have yet. The same condition stops a request that DynamoDB carries out after its batch was retried.
 
 This rests on two things that an event source mapping with parallelization factor 1 gives: a shard's records come in
 order, none before those in front of it are done, and a shard comes after its parent.
@@ -23,7 +23,7 @@ from .items import AttributeValue, Item
 from .records import Record
 from .rows import MAX_AMOUNTS, Result, Rows, Run, Update, Work, result_of, until_done, update_of
 
-#: A stream keeps a record for 24 hours, and may trim it later. Twice that after a record was written, nobody can
+#: A stream keeps a record for 24 hours, and may trim it later. Twice that after a record was applied, nobody can
 #: deliver it any more, nor can a request made for it be on its way.
 DELIVERABLE_SECONDS = 48 * 3_600
 #: What the name of a watermark begins with. No measure's name can.
@@ -80,8 +80,7 @@ def _attempt(work: Work, name: str, rows: Rows, now: int) -> None:
             # The row may have been empty, and about to expire.
             update.names["#expires_at"] = "expires_at"
             update.removes.append("#expires_at")
-        last = taken[-1]
-        update.set("w", name, {"S": f"{position(last.sequence_number)}/{last.changed_at}"})
+        update.set("w", name, {"S": f"{position(taken[-1].sequence_number)}/{now}"})
         update.values[":first"] = {"S": position(taken[0].sequence_number)}
         update.conditions.append("(attribute_not_exists(#w) OR #w < :first)")
         outcome = rows.update(work.key, update)
@@ -176,5 +175,5 @@ def tidying(row: Item, now: int) -> Update | None:
 
 
 def _is_outdated(watermark: AttributeValue, now: int) -> bool:
-    changed_at = watermark.get("S", "").partition("/")[2]
-    return changed_at.isdecimal() and int(changed_at) + DELIVERABLE_SECONDS <= now
+    applied_at = watermark.get("S", "").partition("/")[2]
+    return applied_at.isdecimal() and int(applied_at) + DELIVERABLE_SECONDS <= now

@@ -4,13 +4,16 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 
 from .simulation import Report, simulate
 
+#: Runs the simulation of a seed.
+Simulate = Callable[[int], Report]
 #: Seeds that a process takes at a time.
 _CHUNK = 50
 
@@ -39,7 +42,7 @@ class Summary:
         )
 
 
-def try_seed(seed: int) -> Report | Failure:
+def try_seed(seed: int, simulate: Simulate = simulate) -> Report | Failure:
     """Run the simulation of a seed."""
     try:
         return simulate(seed)
@@ -49,13 +52,13 @@ def try_seed(seed: int) -> Report | Failure:
         return Failure(seed, "".join(traceback.format_exception(error)))
 
 
-def run(first: int, seeds: int) -> Summary | Failure:
+def run(first: int, seeds: int, simulate: Simulate = simulate) -> Summary | Failure:
     """Run the simulations of the seeds from ``first`` on; stops at the first one that goes wrong."""
     begin = time.monotonic()
     summary = Summary()
     # Not forked: other tests of the same run leave threads behind.
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        for report in pool.map(try_seed, range(first, first + seeds), chunksize=_CHUNK):
+        for report in pool.map(partial(try_seed, simulate=simulate), range(first, first + seeds), chunksize=_CHUNK):
             if isinstance(report, Failure):
                 pool.shutdown(cancel_futures=True)
                 return report
@@ -70,15 +73,15 @@ def run(first: int, seeds: int) -> Summary | Failure:
     return summary
 
 
-def first_failure(seeds: Iterable[int]) -> tuple[int, Failure | None]:
+def first_failure(seeds: Iterable[int], simulate: Simulate = simulate) -> tuple[int, Failure | None]:
     """Run seeds in this process until one goes wrong; returns how many it took, and the failure."""
     tried = 0
-    for result in _results(seeds):
+    for result in _results(seeds, simulate):
         tried += 1
         if isinstance(result, Failure):
             return tried, result
     return tried, None
 
 
-def _results(seeds: Iterable[int]) -> Iterator[Report | Failure]:
-    return map(try_seed, seeds)
+def _results(seeds: Iterable[int], simulate: Simulate) -> Iterator[Report | Failure]:
+    return map(partial(try_seed, simulate=simulate), seeds)

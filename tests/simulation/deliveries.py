@@ -1,7 +1,7 @@
 """Simulations of the two deliveries without a ledger: from one seed, what is promised has to be true at the end.
 
 ``watermark``: in-order delivery with tumbling windows; the rows are what a recomputation from the source table gives.
-``none``: every row that no retry has touched is; and where items are only inserted, no row is below it.
+``none``: every row that no retry has touched is; and where items are only inserted and grow, no row is below it.
 """
 
 from collections.abc import Callable
@@ -28,14 +28,17 @@ KEPT = 2 * DAY
 
 @dataclass(frozen=True)
 class Scenario:
-    """One simulation; the fields are those of :class:`.scenario.Scenario`. ``insert_only`` leaves the items alone."""
+    """One simulation; the fields are those of :class:`.scenario.Scenario`.
+
+    In a ``growing`` table items are only inserted, and changed so that every change adds to the rows.
+    """
 
     delivery: str
     keys: int
     writes: int
     pause: float
     bad: float
-    insert_only: bool
+    growing: bool
     settings: Settings
     weather: Weather
     timeout: float
@@ -54,7 +57,7 @@ def scenario(random: Random) -> Scenario:
         writes=random.choice((6, 12, 25, 40)),
         pause=random.choice((0.01, 0.3, 3.0, MINUTE, 2 * HOUR, 10 * HOUR)),
         bad=random.choice((0.0, 0.1, 0.3)),
-        insert_only=not in_order and random.random() < 0.5,
+        growing=not in_order and random.random() < 0.5,
         settings=Settings(
             batch_size=random.choice((1, 2, 5, 20, 100)),
             window=random.choice((0.0, 1.0, 5.0)),
@@ -158,9 +161,13 @@ class _Simulation:
 
     def _write(self) -> None:
         scheduler, scenario, random = self._scheduler, self._scenario, self._scheduler.random
-        for number in range(scenario.writes):
-            key = f"order-{number if scenario.insert_only else random.randrange(scenario.keys)}"
-            if key in self._stream.items and random.random() < 0.4:
+        for _ in range(scenario.writes):
+            key = f"order-{random.randrange(2 * scenario.keys if scenario.growing else scenario.keys)}"
+            old = self._stream.items.get(key)
+            if scenario.growing and old and not orders.is_bad(old):
+                more = {"N": str(int(old["quantity"]["N"]) + 1)}
+                self._stream.put({**old, "quantity": more})
+            elif not scenario.growing and old and random.random() < 0.4:
                 self._stream.delete(key, expired=random.random() < 0.3)
             else:
                 self._stream.put(orders.random_item(random, key, scheduler.now, bad=scenario.bad))
@@ -234,7 +241,7 @@ class _Simulation:
             if in_order or key not in self._doubtful:
                 if numbers != wanted.get(key, {}):
                     raise Wrong(f"the row {key} is {row or 'not there'}, recomputed {wanted.get(key, 'not there')}")
-            elif self._scenario.insert_only:
+            elif self._scenario.growing:
                 self._check_not_below(key, numbers, wanted.get(key, {}))
 
     def _check_kept(self, key: orders.Key, row: orders.Item) -> None:

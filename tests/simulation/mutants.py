@@ -20,7 +20,8 @@ MAX_SEEDS = 1_000
 
 _PROGRAM = """
 from tests.simulation.campaign import first_failure
-tried, failure = first_failure(range({seeds}))
+from tests.simulation.{simulation} import simulate
+tried, failure = first_failure(range({seeds}), simulate)
 print(tried if failure else 0)
 print(failure.reason.strip().splitlines()[-1][:300] if failure else "")
 """
@@ -28,12 +29,16 @@ print(failure.reason.strip().splitlines()[-1][:300] if failure else "")
 
 @dataclass(frozen=True)
 class Mutant:
-    """A fault: what it is, in which module of the package, and the text that is replaced."""
+    """A fault: what it is, in which module of the package, the text that is replaced, and the simulation to notice it.
+
+    ``simulation`` is the module of tests/simulation that it is in.
+    """
 
     fault: str
     module: str
     old: str
     new: str
+    simulation: str = "simulation"
 
 
 MUTANTS = (
@@ -335,6 +340,141 @@ MUTANTS = (
         "computed=compute(self._definition, image),",
         "computed=(from_text(entry.contributions if entry else NO_CONTRIBUTIONS), None),",
     ),
+    # Delivery watermark
+    Mutant(
+        "a row is written whatever its watermark",
+        "watermark",
+        'update.conditions.append("(attribute_not_exists(#w) OR #w < :first)")',
+        'update.conditions.append("(attribute_not_exists(#w) OR #w < :first OR #w >= :first)")',
+        "deliveries",
+    ),
+    Mutant(
+        "the record of the watermark itself is applied again",
+        "watermark",
+        'update.values[":first"] = {"S": position(taken[0].sequence_number)}',
+        'update.values[":first"] = {"S": position(taken[0].sequence_number + 1)}',
+        "deliveries",
+    ),
+    Mutant(
+        "watermarks are compared without the number of digits",
+        "watermark",
+        'return f"{len(digits):02}{digits}"',
+        'return f"{digits}"',
+        "deliveries",
+    ),
+    Mutant(
+        "all shards share one watermark",
+        "watermark",
+        "name = attribute(shard_id)",
+        'name = attribute("shard" or shard_id)',
+        "deliveries",
+    ),
+    Mutant(
+        "the watermark is that of the first record",
+        "watermark",
+        "position(taken[-1].sequence_number)",
+        "position(taken[0].sequence_number)",
+        "deliveries",
+    ),
+    Mutant(
+        "a refused row is given up",
+        "watermark",
+        "if watermark < position(step.sequence_number)]",
+        "if False]",
+        "deliveries",
+    ),
+    Mutant(
+        "changes of an item telescope",
+        "watermark",
+        "steps = deltas.per_record(rows.definition, records)",
+        "steps = deltas.telescoped(rows.definition, records)",
+        "deliveries",
+    ),
+    Mutant(
+        "a row whose changes cancel out is not written",
+        "watermark",
+        "if not delta.joined and not delta.taken_back:",
+        "if delta.is_nothing:",
+        "deliveries",
+    ),
+    Mutant(
+        "a watermark is removed while its records can still come",
+        "watermark",
+        "int(applied_at) + DELIVERABLE_SECONDS <= now",
+        "int(applied_at) <= now",
+        "deliveries",
+    ),
+    Mutant(
+        "an outdated watermark stays",
+        "watermark",
+        "return applied_at.isdecimal() and int(applied_at)",
+        "return applied_at == watermark and int(applied_at)",
+        "deliveries",
+    ),
+    Mutant(
+        "an empty row expires while its records can still come",
+        "watermark",
+        "expires_at = now + DELIVERABLE_SECONDS",
+        "expires_at = now",
+        "deliveries",
+    ),
+    Mutant(
+        "an empty row stays for ever",
+        "watermark",
+        'update.set("expires_at", "expires_at", {"N": str(expires_at)})',
+        "pass",
+        "deliveries",
+    ),
+    Mutant(
+        "an item that joins an empty row expires with it",
+        "watermark",
+        'update.removes.append("#expires_at")',
+        "del update.names['#expires_at']",
+        "deliveries",
+    ),
+    Mutant(
+        "a row that has moved on is tidied as it was",
+        "watermark",
+        'update.conditions.append("#revision = :revision")',
+        'update.conditions.append("(#revision = :revision OR attribute_exists(#revision))")',
+        "deliveries",
+    ),
+    Mutant(
+        "a row is not tidied where its records were applied before",
+        "watermark",
+        "        # Whoever wrote this may have died before the row was tidy.\n        work.tidy = row\n",
+        "        work.done = True\n",
+        "deliveries",
+    ),
+    Mutant(
+        "a row that was turned away counts as done",
+        "watermark",
+        "        if outcome.retry:\n            _again(work)\n        elif",
+        "        if outcome.retry:\n            work.done = True\n        elif",
+        "deliveries",
+    ),
+    # Delivery none
+    Mutant(
+        "rows that were not written are not reported",
+        "rows",
+        "go_on_from=min((step.sequence_number for one in unwritten for step in one.steps), default=None),",
+        "go_on_from=None,",
+        "deliveries",
+    ),
+    Mutant(
+        "an empty row is deleted whatever it holds by then",
+        "at_least_once",
+        'rows.delete(work.key, "#items = :none",',
+        'rows.delete(work.key, "#items = :none OR attribute_exists(#items)",',
+        "deliveries",
+    ),
+    Mutant(
+        "a lost answer counts as written",
+        "rows",
+        "            return Outcome(retry=type(error).__name__)",
+        "            return Outcome(written=True)",
+        "deliveries",
+    ),
 )
 
 
@@ -357,7 +497,7 @@ def check(mutant: Mutant) -> Verdict:
             raise ValueError(f"{mutant.module}.py has {mutant.old!r} {source.count(mutant.old)} times, not once")
         module.write_text(source.replace(mutant.old, mutant.new))
         done = subprocess.run(
-            [sys.executable, "-c", _PROGRAM.format(seeds=MAX_SEEDS)],
+            [sys.executable, "-c", _PROGRAM.format(seeds=MAX_SEEDS, simulation=mutant.simulation)],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": os.pathsep.join((folder, str(ROOT)))},
             capture_output=True,
