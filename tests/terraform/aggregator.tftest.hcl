@@ -46,7 +46,7 @@ run "the_function_is_the_built_package_and_knows_definition_and_tables" {
   assert {
     condition = aws_lambda_function.this.environment[0].variables == tomap({
       AGGREGATES = base64gzip(jsonencode({
-        total = { group_by = [], where = null, time_bucket = null, measures = { lines = { function = "count", value = null, scale = null } } }
+        total = { measures = { lines = { function = "count" } } }
       }))
       AGGREGATE_TABLE = "sales-aggregates"
       LEDGER_TABLE    = "sales-ledger"

@@ -89,7 +89,14 @@ run "nothing_of_a_definition_is_lost_on_the_way_to_the_function" {
 
   assert {
     condition = output.environment_bytes == length(jsonencode({
-      AGGREGATES      = base64gzip(jsonencode(var.aggregates))
+      AGGREGATES = base64gzip(jsonencode({
+        sales = {
+          group_by    = ["stock_code"]
+          where       = "quantity > 0"
+          time_bucket = { attribute = "invoice_date", unit = "day", timezone = "Europe/London", retention_days = 400 }
+          measures    = { revenue = { function = "sum", value = "quantity * unit_price", scale = 2 } }
+        }
+      }))
       AGGREGATE_TABLE = "sales-aggregates"
       LEDGER_TABLE    = "sales-ledger"
     }))
