@@ -104,6 +104,31 @@ run "nothing_of_a_definition_is_lost_on_the_way_to_the_function" {
   }
 }
 
+run "an_aggregate_with_rank_by_makes_the_index" {
+  command = plan
+
+  variables {
+    aggregates = {
+      total   = { measures = { lines = { function = "count" } } }
+      country = { group_by = ["country"], measures = { lines = { function = "count" } }, rank_by = "lines" }
+    }
+  }
+
+  assert {
+    condition     = output.rank_index_name == "rank"
+    error_message = "Groups can be listed in order."
+  }
+}
+
+run "without_rank_by_there_is_no_index" {
+  command = plan
+
+  assert {
+    condition     = output.rank_index_name == null
+    error_message = "An index costs a write for each change of a row."
+  }
+}
+
 run "with_create_api_items_can_be_posted" {
   command = apply
 
