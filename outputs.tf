@@ -33,12 +33,12 @@ output "rank_index_name" {
 }
 
 output "ledger_table_name" {
-  description = "Name of the ledger table."
+  description = "Name of the ledger table. Null: delivery is not ledger."
   value       = module.tables.ledger_table_name
 }
 
 output "ledger_table_arn" {
-  description = "ARN of the ledger table."
+  description = "ARN of the ledger table. Null: delivery is not ledger."
   value       = module.tables.ledger_table_arn
 }
 

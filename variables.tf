@@ -3,7 +3,7 @@
 # only values that concern several modules.
 
 variable "name" {
-  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source, <name>-aggregates and <name>-ledger, function and role <name>-aggregator, API and role <name>-api, bucket <name>-failures-<account>-<region>."
+  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source, <name>-aggregates and, with delivery = \"ledger\", <name>-ledger, function and role <name>-aggregator, API and role <name>-api, bucket <name>-failures-<account>-<region>."
   type        = string
   nullable    = false
 
@@ -54,7 +54,7 @@ variable "kms_key_arn" {
 variable "provisioned_capacity" {
   description = <<-EOT
     Read and write capacity of each table, in units a second. Null: on-demand, which needs no planning.
-    The ledger's index of quarantined items gets the ledger's capacity too.
+    The ledger's index of quarantined items gets the ledger's capacity too, the aggregate table's index for rankings that table's.
   EOT
   type = object({
     source     = object({ read_units = number, write_units = number })
@@ -107,6 +107,45 @@ variable "aggregates" {
     write_shards = optional(number, 1)
   }))
   nullable = false
+}
+
+variable "delivery" {
+  description = <<-EOT
+    What the function remembers of what it has applied. It is chosen once: rows that one delivery has made are not right under another.
+    - `ledger`: an entry for each item. Exact for ever, in any order; about two writes for each change, and the rows.
+    - `watermark`: in each row how far each shard has come. Exact while changes are delivered in order; writes only rows. Not with min, max, first, last and distinct, append_only, on_source_expiry = "keep" or a parallelization_factor above 1.
+    - `none`: nothing, so that a change which is delivered again counts again; writes only rows. Not with min, max, first, last and distinct, append_only or on_source_expiry = "keep".
+  EOT
+  type        = string
+  default     = "ledger"
+  nullable    = false
+}
+
+variable "tumbling_window_seconds" {
+  description = "Length in seconds of the windows in which Lambda hands over changes, 1 to 900. Only with delivery = \"watermark\", because only the events of a window name their shard."
+  type        = number
+  default     = 60
+  nullable    = false
+}
+
+variable "append_only" {
+  description = "Whether items of the source table never change, as with events. Changes and deletions of items are then ignored."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "ledger_retention_days" {
+  description = "Days after which entries of the ledger with contributions expire. Only with append_only, and more than the failure bucket's retention_days. Null: they stay."
+  type        = number
+  default     = null
+}
+
+variable "on_source_expiry" {
+  description = "What becomes of what an item has added when DynamoDB deletes it because its time is over: retract takes it back, keep leaves it in the rows."
+  type        = string
+  default     = "retract"
+  nullable    = false
 }
 
 variable "package_path" {
