@@ -3,6 +3,8 @@ module "tables" {
 
   name                   = var.name
   source_table           = var.source_table
+  create_ledger          = var.delivery == "ledger"
+  rank_index             = anytrue([for aggregate in values(var.aggregates) : try(aggregate.rank_by, null) != null])
   point_in_time_recovery = var.point_in_time_recovery
   deletion_protection    = var.deletion_protection
   kms_key_arn            = var.kms_key_arn
@@ -13,22 +15,27 @@ module "tables" {
 module "aggregator" {
   source = "./modules/aggregator"
 
-  name                 = var.name
-  aggregates           = var.aggregates
-  source_stream_arn    = module.tables.source_stream_arn
-  aggregate_table      = { name = module.tables.aggregate_table_name, arn = module.tables.aggregate_table_arn }
-  ledger_table         = { name = module.tables.ledger_table_name, arn = module.tables.ledger_table_arn }
-  package_path         = var.package_path
-  memory_size          = var.memory_size
-  timeout              = var.timeout
-  check_on_apply       = var.check_on_apply
-  architecture         = var.architecture
-  reserved_concurrency = var.reserved_concurrency
-  log_retention_days   = var.log_retention_days
-  log_level            = var.log_level
-  event_source_mapping = var.event_source_mapping
-  kms_key_arn          = var.kms_key_arn
-  tags                 = var.tags
+  name                    = var.name
+  aggregates              = var.aggregates
+  source_stream_arn       = module.tables.source_stream_arn
+  aggregate_table         = { name = module.tables.aggregate_table_name, arn = module.tables.aggregate_table_arn }
+  ledger_table            = var.delivery == "ledger" ? { name = module.tables.ledger_table_name, arn = module.tables.ledger_table_arn } : null
+  delivery                = var.delivery
+  tumbling_window_seconds = var.tumbling_window_seconds
+  append_only             = var.append_only
+  ledger_retention_days   = var.ledger_retention_days
+  on_source_expiry        = var.on_source_expiry
+  package_path            = var.package_path
+  memory_size             = var.memory_size
+  timeout                 = var.timeout
+  check_on_apply          = var.check_on_apply
+  architecture            = var.architecture
+  reserved_concurrency    = var.reserved_concurrency
+  log_retention_days      = var.log_retention_days
+  log_level               = var.log_level
+  event_source_mapping    = var.event_source_mapping
+  kms_key_arn             = var.kms_key_arn
+  tags                    = var.tags
 
   failure_bucket = {
     retention_days = var.failure_bucket.retention_days

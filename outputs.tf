@@ -27,13 +27,18 @@ output "aggregate_table_arn" {
   value       = module.tables.aggregate_table_arn
 }
 
+output "rank_index_name" {
+  description = "Name of the aggregate table's index that lists the groups of a bucket in order of a measure. Null: no aggregate has rank_by."
+  value       = module.tables.rank_index_name
+}
+
 output "ledger_table_name" {
-  description = "Name of the ledger table."
+  description = "Name of the ledger table. Null: delivery is not ledger."
   value       = module.tables.ledger_table_name
 }
 
 output "ledger_table_arn" {
-  description = "ARN of the ledger table."
+  description = "ARN of the ledger table. Null: delivery is not ledger."
   value       = module.tables.ledger_table_arn
 }
 

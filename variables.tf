@@ -3,7 +3,7 @@
 # only values that concern several modules.
 
 variable "name" {
-  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source, <name>-aggregates and <name>-ledger, function and role <name>-aggregator, API and role <name>-api, bucket <name>-failures-<account>-<region>."
+  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source, <name>-aggregates and, with delivery = \"ledger\", <name>-ledger, function and role <name>-aggregator, API and role <name>-api, bucket <name>-failures-<account>-<region>."
   type        = string
   nullable    = false
 
@@ -54,7 +54,7 @@ variable "kms_key_arn" {
 variable "provisioned_capacity" {
   description = <<-EOT
     Read and write capacity of each table, in units a second. Null: on-demand, which needs no planning.
-    The ledger's index of quarantined items gets the ledger's capacity too.
+    The ledger's index of quarantined items gets the ledger's capacity too, the aggregate table's index for rankings that table's.
   EOT
   type = object({
     source     = object({ read_units = number, write_units = number })
@@ -71,17 +71,28 @@ variable "provisioned_capacity" {
 variable "aggregates" {
   description = <<-EOT
     The aggregates by name. An aggregate keeps one row for each group and time bucket.
-    - `group_by`: attributes of the source items; at most 10. [] is one row over all items.
+    - `group_by`: attributes of the source items, at most 10; [] is one row over all items. One of them may have [*] once, for a row for each distinct element of a list: tags[*], lines[*].sku.
+    - `group_defaults`: group of items that lack an attribute, by attribute. Without one such an item is quarantined.
     - `where`: expression that says which items count. Left out: all.
-    - `time_bucket`: `attribute` with the time of an item, `unit` (minute, hour, day, week, month, quarter, year), `timezone` (IANA name), `retention_days` (1 to 36500 days after which a row expires; left out: never).
-    - `measures`: numbers kept in a row by name, 1 to 50. `function` is count, sum or avg; `value` is the expression that sum and avg are made of; `scale` is the number of decimal places kept, 0 to 28 (left out: 12).
+    - `time_bucket`: `attribute` with the time of an item, or `arrival` = true for the time at which it was written (only with append_only). `unit` (minute, 5_minutes, 10_minutes, 15_minutes, 30_minutes, hour, day, week, month, quarter, year), or `units`, a list of them, for rows of several lengths. `timezone` (IANA name), `retention_days` (1 to 36500 days after which a row expires; left out: never).
+    - `measures`: what is kept in a row, by name, 1 to 50.
+      - `function`: count, sum, avg, variance, stddev, min, max, first, last, distinct (how many different values) or percentile.
+      - `value`: the expression that it is made of; all but count need it. For first, last and distinct it may give a string, a number or a boolean.
+      - `scale`: decimal places kept; for sum, avg, min and max 0 to 28 (left out: 12), for variance and stddev 0 to 14 (left out: 6; squares are kept with twice as many).
+      - `order_by`: the attribute with the time by which first and last are told; only they have it.
+      - `accuracy`: relative accuracy of a percentile, 0.001 to 0.1 (left out: 0.01, which is 1 %).
+    - `rank_by`: measure (count, sum, min, max or distinct) by which the groups of a bucket can be listed in order, in the index rank of the aggregate table.
+    - `write_shards`: parts of each row, 1 to 64, so that more changes a second fit into a busy one; readers add them up. Not together with rank_by.
   EOT
   type = map(object({
-    group_by = optional(list(string), [])
-    where    = optional(string)
+    group_by       = optional(list(string), [])
+    group_defaults = optional(map(string), {})
+    where          = optional(string)
     time_bucket = optional(object({
-      attribute      = string
-      unit           = string
+      attribute      = optional(string)
+      arrival        = optional(bool, false)
+      unit           = optional(string)
+      units          = optional(list(string))
       timezone       = optional(string, "UTC")
       retention_days = optional(number)
     }))
@@ -89,9 +100,52 @@ variable "aggregates" {
       function = string
       value    = optional(string)
       scale    = optional(number)
+      order_by = optional(string)
+      accuracy = optional(number)
     }))
+    rank_by      = optional(string)
+    write_shards = optional(number, 1)
   }))
   nullable = false
+}
+
+variable "delivery" {
+  description = <<-EOT
+    What the function remembers of what it has applied. It is chosen once: rows that one delivery has made are not right under another.
+    - `ledger`: an entry for each item. Exact for ever, in any order; about two writes for each change, and the rows.
+    - `watermark`: in each row how far each shard has come. Exact while changes are delivered in order; writes only rows. Not with min, max, first, last and distinct, append_only, on_source_expiry = "keep" or a parallelization_factor above 1.
+    - `none`: nothing, so that a change which is delivered again counts again; writes only rows. Not with min, max, first, last and distinct, append_only or on_source_expiry = "keep".
+  EOT
+  type        = string
+  default     = "ledger"
+  nullable    = false
+}
+
+variable "tumbling_window_seconds" {
+  description = "Length in seconds of the windows in which Lambda hands over changes, 1 to 900. Only with delivery = \"watermark\", because only the events of a window name their shard."
+  type        = number
+  default     = 60
+  nullable    = false
+}
+
+variable "append_only" {
+  description = "Whether items of the source table never change, as with events. Changes and deletions of items are then ignored."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "ledger_retention_days" {
+  description = "Days after which entries of the ledger with contributions expire. Only with append_only, and more than the failure bucket's retention_days. Null: they stay."
+  type        = number
+  default     = null
+}
+
+variable "on_source_expiry" {
+  description = "What becomes of what an item has added when DynamoDB deletes it because its time is over: retract takes it back, keep leaves it in the rows."
+  type        = string
+  default     = "retract"
+  nullable    = false
 }
 
 variable "package_path" {

@@ -7,11 +7,24 @@ locals {
   account_id = split(":", aws_cloudwatch_log_group.this.arn)[4]
   region     = split(":", aws_cloudwatch_log_group.this.arn)[3]
 
-  environment = {
-    AGGREGATES      = module.definition.encoded
-    AGGREGATE_TABLE = var.aggregate_table.name
-    LEDGER_TABLE    = var.ledger_table.name
+  # What is not the default.
+  settings = {
+    for name, value in {
+      APPEND_ONLY           = var.append_only ? "true" : null
+      DELIVERY              = var.delivery == "ledger" ? null : var.delivery
+      LEDGER_RETENTION_DAYS = var.ledger_retention_days == null ? null : tostring(var.ledger_retention_days)
+      ON_SOURCE_EXPIRY      = var.on_source_expiry == "retract" ? null : var.on_source_expiry
+    } : name => value if value != null
   }
+
+  environment = merge(
+    {
+      AGGREGATES      = module.definition.encoded
+      AGGREGATE_TABLE = var.aggregate_table.name
+    },
+    var.delivery == "ledger" ? { LEDGER_TABLE = one(var.ledger_table[*].name) } : {},
+    local.settings,
+  )
 
   # Lambda measures all variables together, written as JSON.
   environment_limit = 4096
@@ -21,7 +34,9 @@ locals {
 module "definition" {
   source = "../definition"
 
-  aggregates = var.aggregates
+  aggregates  = var.aggregates
+  append_only = var.append_only
+  delivery    = var.delivery
 }
 
 ################################################################################
@@ -70,7 +85,7 @@ resource "aws_lambda_function" "this" {
   depends_on = [aws_iam_role_policy.this]
 }
 
-# An empty batch, at every change of package or definition: what only the function can judge (does an expression parse,
+# An empty batch, at every change of package, definition or settings: what only the function can judge (does an expression parse,
 # does a time zone exist) fails the apply with its message, and on creation before the stream is read.
 resource "aws_lambda_invocation" "check" {
   count = var.check_on_apply ? 1 : 0
@@ -78,10 +93,10 @@ resource "aws_lambda_invocation" "check" {
   function_name = aws_lambda_function.this.function_name
   input         = jsonencode({ Records = [] })
 
-  triggers = {
+  triggers = merge(local.settings, {
     package    = aws_lambda_function.this.source_code_hash
     definition = module.definition.encoded
-  }
+  })
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -133,12 +148,20 @@ resource "aws_iam_role_policy" "this" {
           Action   = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"]
           Resource = var.aggregate_table.arn
         },
-        {
-          Sid      = "KeepLedger"
-          Effect   = "Allow"
-          Action   = "dynamodb:PutItem"
-          Resource = var.ledger_table.arn
-        },
+      ],
+      # Query finds the next extreme in an index of values. It is given whatever the aggregates are: values of a measure
+      # that is gone are still taken back.
+      [
+        for statement in [
+          {
+            Sid      = "KeepLedger"
+            Effect   = "Allow"
+            Action   = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+            Resource = one(var.ledger_table[*].arn)
+          },
+        ] : statement if var.delivery == "ledger"
+      ],
+      [
         {
           Sid      = "WriteLog"
           Effect   = "Allow"
@@ -190,6 +213,7 @@ resource "aws_lambda_event_source_mapping" "this" {
   batch_size                         = var.event_source_mapping.batch_size
   maximum_batching_window_in_seconds = var.event_source_mapping.maximum_batching_window_seconds
   parallelization_factor             = var.event_source_mapping.parallelization_factor
+  tumbling_window_in_seconds         = var.delivery == "watermark" ? var.tumbling_window_seconds : null
   maximum_retry_attempts             = var.event_source_mapping.maximum_retry_attempts
   maximum_record_age_in_seconds      = var.event_source_mapping.maximum_record_age_seconds
   bisect_batch_on_function_error     = var.event_source_mapping.bisect_batch_on_error

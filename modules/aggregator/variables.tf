@@ -13,17 +13,28 @@ variable "name" {
 variable "aggregates" {
   description = <<-EOT
     The aggregates by name. An aggregate keeps one row for each group and time bucket.
-    - `group_by`: attributes of the source items; at most 10. [] is one row over all items.
+    - `group_by`: attributes of the source items, at most 10; [] is one row over all items. One of them may have [*] once, for a row for each distinct element of a list: tags[*], lines[*].sku.
+    - `group_defaults`: group of items that lack an attribute, by attribute. Without one such an item is quarantined.
     - `where`: expression that says which items count. Left out: all.
-    - `time_bucket`: `attribute` with the time of an item, `unit` (minute, hour, day, week, month, quarter, year), `timezone` (IANA name), `retention_days` (1 to 36500 days after which a row expires; left out: never).
-    - `measures`: numbers kept in a row by name, 1 to 50. `function` is count, sum or avg; `value` is the expression that sum and avg are made of; `scale` is the number of decimal places kept, 0 to 28 (left out: 12).
+    - `time_bucket`: `attribute` with the time of an item, or `arrival` = true for the time at which it was written (only with append_only). `unit` (minute, 5_minutes, 10_minutes, 15_minutes, 30_minutes, hour, day, week, month, quarter, year), or `units`, a list of them, for rows of several lengths. `timezone` (IANA name), `retention_days` (1 to 36500 days after which a row expires; left out: never).
+    - `measures`: what is kept in a row, by name, 1 to 50.
+      - `function`: count, sum, avg, variance, stddev, min, max, first, last, distinct (how many different values) or percentile.
+      - `value`: the expression that it is made of; all but count need it. For first, last and distinct it may give a string, a number or a boolean.
+      - `scale`: decimal places kept; for sum, avg, min and max 0 to 28 (left out: 12), for variance and stddev 0 to 14 (left out: 6; squares are kept with twice as many).
+      - `order_by`: the attribute with the time by which first and last are told; only they have it.
+      - `accuracy`: relative accuracy of a percentile, 0.001 to 0.1 (left out: 0.01, which is 1 %).
+    - `rank_by`: measure (count, sum, min, max or distinct) by which the groups of a bucket can be listed in order, in the index rank of the aggregate table.
+    - `write_shards`: parts of each row, 1 to 64, so that more changes a second fit into a busy one; readers add them up. Not together with rank_by.
   EOT
   type = map(object({
-    group_by = optional(list(string), [])
-    where    = optional(string)
+    group_by       = optional(list(string), [])
+    group_defaults = optional(map(string), {})
+    where          = optional(string)
     time_bucket = optional(object({
-      attribute      = string
-      unit           = string
+      attribute      = optional(string)
+      arrival        = optional(bool, false)
+      unit           = optional(string)
+      units          = optional(list(string))
       timezone       = optional(string, "UTC")
       retention_days = optional(number)
     }))
@@ -31,7 +42,11 @@ variable "aggregates" {
       function = string
       value    = optional(string)
       scale    = optional(number)
+      order_by = optional(string)
+      accuracy = optional(number)
     }))
+    rank_by      = optional(string)
+    write_shards = optional(number, 1)
   }))
   nullable = false
 }
@@ -59,13 +74,102 @@ variable "aggregate_table" {
 }
 
 variable "ledger_table" {
-  description = "Name and ARN of the ledger table: keys pk and sk, both strings, and expires_at for expiry."
+  description = "Name and ARN of the ledger table: keys pk and sk, both strings, and expires_at for expiry. Null where delivery is not \"ledger\"."
   type        = object({ name = string, arn = string })
+  default     = null
+
+  validation {
+    condition     = (var.ledger_table != null) == (var.delivery == "ledger")
+    error_message = "ledger_table: delivery = \"ledger\" needs a ledger table, and no other delivery uses one. Name it, or leave it out."
+  }
+
+  validation {
+    condition     = var.ledger_table == null ? true : can(regex("^arn:[^:]+:dynamodb:[^:]+:[0-9]{12}:table/[^/]+$", var.ledger_table.arn))
+    error_message = "ledger_table.arn: use the ARN of a DynamoDB table, arn:aws:dynamodb:<region>:<account>:table/<table>."
+  }
+}
+
+variable "delivery" {
+  description = <<-EOT
+    What the function remembers of what it has applied. It is chosen once: rows that one delivery has made are not right under another.
+    - `ledger`: an entry for each item. Exact for ever, in any order; about two writes for each change, and the rows.
+    - `watermark`: in each row how far each shard has come. Exact while changes are delivered in order; writes only rows. Not with min, max, first, last and distinct, append_only, on_source_expiry = "keep" or a parallelization_factor above 1.
+    - `none`: nothing, so that a change which is delivered again counts again; writes only rows. Not with min, max, first, last and distinct, append_only or on_source_expiry = "keep".
+  EOT
+  type        = string
+  default     = "ledger"
   nullable    = false
 
   validation {
-    condition     = can(regex("^arn:[^:]+:dynamodb:[^:]+:[0-9]{12}:table/[^/]+$", var.ledger_table.arn))
-    error_message = "ledger_table.arn: use the ARN of a DynamoDB table, arn:aws:dynamodb:<region>:<account>:table/<table>."
+    condition     = contains(["ledger", "watermark", "none"], var.delivery)
+    error_message = "delivery: use \"ledger\", \"watermark\" or \"none\"."
+  }
+
+  validation {
+    condition     = var.delivery != "watermark" || var.event_source_mapping.parallelization_factor == 1
+    error_message = "delivery: a watermark says how far a shard has come, and with a parallelization_factor of ${var.event_source_mapping.parallelization_factor} changes of one shard are applied out of order. Use parallelization_factor = 1 (Lambda demands it of a tumbling window too) or delivery = \"ledger\"."
+  }
+
+  validation {
+    condition     = var.delivery == "ledger" || !var.append_only
+    error_message = "delivery: append_only spares entries of the ledger, and with delivery = \"${var.delivery}\" there is no ledger. Leave append_only out or use delivery = \"ledger\"."
+  }
+
+  validation {
+    condition     = var.delivery == "ledger" || var.on_source_expiry != "keep"
+    error_message = "delivery: on_source_expiry = \"keep\" moves what an expired item has added to a ledger entry of its own, and with delivery = \"${var.delivery}\" there is no ledger. Use on_source_expiry = \"retract\" or delivery = \"ledger\"."
+  }
+}
+
+variable "tumbling_window_seconds" {
+  description = "Length in seconds of the windows in which Lambda hands over changes, 1 to 900. Only with delivery = \"watermark\", because only the events of a window name their shard."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = var.tumbling_window_seconds >= 1 && var.tumbling_window_seconds <= 900 && floor(var.tumbling_window_seconds) == var.tumbling_window_seconds
+    error_message = "tumbling_window_seconds: use a whole number of seconds from 1 to 900."
+  }
+}
+
+variable "append_only" {
+  description = "Whether items of the source table never change, as with events. Changes and deletions of items are then ignored."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "ledger_retention_days" {
+  description = "Days after which entries of the ledger with contributions expire. Only with append_only, and more than the failure bucket's retention_days. Null: they stay."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.ledger_retention_days == null ? true : var.ledger_retention_days >= 1 && var.ledger_retention_days <= 36500 && floor(var.ledger_retention_days) == var.ledger_retention_days
+    error_message = "ledger_retention_days: use a whole number of days from 1 to 36500, or leave it out to keep the entries."
+  }
+
+  validation {
+    condition     = var.ledger_retention_days == null ? true : var.append_only
+    error_message = "ledger_retention_days: it needs append_only = true. Without the entry of an item its next change could not take back what it had added."
+  }
+
+  validation {
+    condition     = var.ledger_retention_days == null ? true : var.ledger_retention_days > var.failure_bucket.retention_days
+    error_message = "ledger_retention_days: use more than the ${var.failure_bucket.retention_days} days that the failure bucket keeps records (failure_bucket.retention_days). A record that is replayed after its entry has expired would count twice."
+  }
+}
+
+variable "on_source_expiry" {
+  description = "What becomes of what an item has added when DynamoDB deletes it because its time is over: retract takes it back, keep leaves it in the rows."
+  type        = string
+  default     = "retract"
+  nullable    = false
+
+  validation {
+    condition     = contains(["retract", "keep"], var.on_source_expiry)
+    error_message = "on_source_expiry: use \"retract\" or \"keep\"."
   }
 }
 

@@ -7,17 +7,30 @@
 # offenders. Here all problems are found at once, each with its place, and tests can compare the messages word for word.
 
 locals {
-  # A later function is one word here; needs_value says whether it wants an expression.
-  functions   = ["avg", "count", "sum"]
-  needs_value = ["avg", "sum"]
-  units       = ["minute", "hour", "day", "week", "month", "quarter", "year"]
+  # A later function is one word here, and one more in each list below whose rule it follows.
+  functions   = ["avg", "count", "distinct", "first", "last", "max", "min", "percentile", "stddev", "sum", "variance"]
+  needs_value = [for it in local.functions : it if it != "count"]
+  needs_order = ["first", "last"]
+  # Not linear: a row alone does not tell what a deletion leaves, so every value has an entry in the ledger table.
+  indexed  = ["distinct", "first", "last", "max", "min"]
+  rankable = ["count", "distinct", "max", "min", "sum"]
+
+  # Decimal places: the most, and those kept where none are given. A square has twice as many as its value.
+  max_scale        = { avg = 28, max = 28, min = 28, stddev = 14, sum = 28, variance = 14 }
+  default_scale    = { avg = 12, max = 12, min = 12, stddev = 6, sum = 12, variance = 6 }
+  default_accuracy = 0.01
+
+  units = ["minute", "5_minutes", "10_minutes", "15_minutes", "30_minutes", "hour", "day", "week", "month", "quarter", "year"]
 
   # What may stand before an opening parenthesis in an expression: functions, and the operators that are words.
-  expression_functions = ["abs", "coalesce", "exists", "length", "lower", "round", "upper"]
+  expression_functions = ["abs", "coalesce", "contains", "date_between", "ends_with", "exists", "length", "lower", "round", "starts_with", "substring", "upper"]
   expression_operators = ["and", "in", "not", "or"]
 
-  # Attributes that every row has.
-  reserved = ["aggregate", "bucket", "bucket_start", "expires_at", "group", "items", "pk", "revision", "sk"]
+  # Attributes that a row has whatever its measures are.
+  reserved = ["aggregate", "bucket", "bucket_start", "expires_at", "group", "items", "parts", "pk", "rank_group", "rank_value", "revision", "sk"]
+
+  # A transaction has at most 100 actions: one is the ledger entry, and a change both takes back and adds.
+  max_changes_per_item = 49
 
   name_pattern = "^[a-z][a-z0-9_]{0,62}$"
   name_rule    = "Use a lower case letter, then up to 62 lower case letters, digits and underscores."
@@ -25,6 +38,10 @@ locals {
   # As in lambda_src/aggregator/items.py.
   path_pattern = "^[A-Za-z_][A-Za-z0-9_-]*(\\.[A-Za-z_][A-Za-z0-9_-]*|\\[[0-9]+\\])*$"
   path_rule    = "Write names joined by dots, with [n] for an element of a list: stock_code, customer.region, lines[0].sku."
+
+  # In group_by also [*], for every element of a list.
+  group_path_pattern = "^[A-Za-z_][A-Za-z0-9_-]*(\\.[A-Za-z_][A-Za-z0-9_-]*|\\[([0-9]+|\\*)\\])*$"
+  group_path_rule    = "Write names joined by dots, with [n] for an element of a list and [*] for each of them: stock_code, customer.region, lines[0].sku, tags[*]."
 
   # What people bring from other languages, and what Python has and this language has not.
   not_allowed = ";|\\*\\*|:=|//|<>|[{}$%^~@?&|`]|\\b(?:AND|OR|NOT|is|if|else|None|True|False|lambda|import|for|yield|await)\\b"
@@ -41,18 +58,49 @@ locals {
         name      = measure
         aggregate = name
         function  = it.function == null ? "" : it.function
+
+        # The attributes of the row that it takes; a percentile takes all that begin with this.
+        attributes = lookup({
+          avg        = ["${measure}_sum"]
+          first      = [measure, "${measure}_at"]
+          last       = [measure, "${measure}_at"]
+          percentile = ["${measure}_bin_"]
+          stddev     = ["${measure}_sum", "${measure}_sum_of_squares"]
+          variance   = ["${measure}_sum", "${measure}_sum_of_squares"]
+        }, it.function == null ? "" : it.function, [measure])
       })
     ]
   ])
 
+  taken = flatten([
+    for it in local.measures : [
+      for attribute in it.attributes : { aggregate = it.aggregate, attribute = attribute, measure = it.name, prefix = it.function == "percentile" }
+    ]
+  ])
+
+  # The measures that take an attribute, by aggregate and attribute.
+  takers = {
+    for it in local.taken : "${it.aggregate}.${it.attribute}" => { aggregate = it.aggregate, attribute = it.attribute, measure = it.measure }...
+    if !it.prefix
+  }
+
   buckets = [
     for name, aggregate in var.aggregates : merge(aggregate.time_bucket, {
-      place     = "aggregates.${name}.time_bucket"
-      attribute = aggregate.time_bucket.attribute == null ? "" : aggregate.time_bucket.attribute
-      unit      = aggregate.time_bucket.unit == null ? "" : aggregate.time_bucket.unit
+      place = "aggregates.${name}.time_bucket"
+      units = aggregate.time_bucket.units == null ? null : [for it in aggregate.time_bucket.units : it == null ? "" : it]
     })
     if aggregate.time_bucket != null
   ]
+
+  # How much of a transaction a change of an item takes: for each aggregate rows, and entries of its indexed measures.
+  changes = [
+    for name, aggregate in var.aggregates : {
+      name    = name
+      units   = try(length(aggregate.time_bucket.units), 1)
+      indexed = length([for it in values(aggregate.measures) : it if it.function == null ? false : contains(local.indexed, it.function)])
+    }
+  ]
+  changes_per_item = sum(concat([0], [for it in local.changes : it.units * (1 + it.indexed)]))
 
   # Expressions without string literals (of one or three quotes) and comments, whose text may be anything.
   not_code = "/(?s)'''(?:[^\\\\]|\\\\.)*?'''|\"\"\"(?:[^\\\\]|\\\\.)*?\"\"\"|'(?:[^'\\\\\\n]|\\\\.)*'|\"(?:[^\"\\\\\\n]|\\\\.)*\"|#[^\\n]*/"
@@ -68,6 +116,40 @@ locals {
     if it.text != null
   ]
 
+  # What a function gets: only what is said and is not the default, because its environment is small.
+  encoding = {
+    for name, aggregate in var.aggregates : name => {
+      for field, value in {
+        group_by       = length(aggregate.group_by) == 0 ? null : aggregate.group_by
+        group_defaults = length(aggregate.group_defaults) == 0 ? null : aggregate.group_defaults
+        where          = aggregate.where
+        time_bucket = aggregate.time_bucket == null ? null : {
+          for field, value in {
+            attribute      = aggregate.time_bucket.attribute
+            arrival        = aggregate.time_bucket.arrival ? true : null
+            unit           = aggregate.time_bucket.unit
+            units          = aggregate.time_bucket.units
+            timezone       = aggregate.time_bucket.timezone == "UTC" ? null : aggregate.time_bucket.timezone
+            retention_days = aggregate.time_bucket.retention_days
+          } : field => value if value != null
+        }
+        measures = {
+          for measure, it in aggregate.measures : measure => {
+            for field, value in {
+              function = it.function
+              value    = it.value
+              scale    = try(it.scale == local.default_scale[it.function], false) ? null : it.scale
+              order_by = it.order_by
+              accuracy = it.accuracy == local.default_accuracy ? null : it.accuracy
+            } : field => value if value != null
+          }
+        }
+        rank_by      = aggregate.rank_by
+        write_shards = aggregate.write_shards == 1 ? null : aggregate.write_shards
+      } : field => value if value != null
+    }
+  }
+
   problems = concat(
     # The map of aggregates
     length(var.aggregates) >= 1 && length(var.aggregates) <= 49 ? [] : [
@@ -76,6 +158,9 @@ locals {
     [
       for name in keys(var.aggregates) : "aggregates.${name}: this is not a valid aggregate name. ${local.name_rule}"
       if !can(regex(local.name_pattern, name))
+    ],
+    length(var.aggregates) > 49 || local.changes_per_item <= local.max_changes_per_item ? [] : [
+      "aggregates: a change of one item has to fit into one transaction, which takes ${local.max_changes_per_item} rows and index entries, and these take ${local.changes_per_item}. Each aggregate takes units x (1 + measures of function ${join(", ", local.indexed)}): ${join(", ", [for it in local.changes : "${it.name} ${it.units} x (1 + ${it.indexed}) = ${it.units * (1 + it.indexed)}"])}. Declare fewer here, and the others in a second instance of the module on the same stream."
     ],
 
     # Groups
@@ -94,23 +179,74 @@ locals {
 
     flatten([
       for name, aggregate in var.aggregates : [
-        for it in aggregate.group_by : "aggregates.${name}.group_by: \"${it}\" is not an attribute path. ${local.path_rule}"
-        if it == null ? false : trimspace(it) != "" && !can(regex(local.path_pattern, it))
+        for it in aggregate.group_by : "aggregates.${name}.group_by: \"${it}\" is not an attribute path. ${local.group_path_rule}"
+        if it == null ? false : trimspace(it) != "" && !can(regex(local.group_path_pattern, it))
+      ]
+    ]),
+    [
+      for name, aggregate in var.aggregates : "aggregates.${name}.group_by: [*] stands more than once. Use it once in one attribute: an item would get a row for every combination of elements."
+      if length(regexall("\\[\\*\\]", join(",", [for it in aggregate.group_by : it if it != null]))) > 1
+    ],
+    flatten([
+      for name, aggregate in var.aggregates : [
+        for it in keys(aggregate.group_defaults) : "aggregates.${name}.group_defaults: \"${it}\" is not in group_by. Name an attribute that stands there, written in the same way."
+        if !contains(aggregate.group_by, it)
+      ]
+    ]),
+    flatten([
+      for name, aggregate in var.aggregates : [
+        for it, value in aggregate.group_defaults : "aggregates.${name}.group_defaults: the default of \"${it}\" is null. Write a string, or leave the attribute out."
+        if value == null
       ]
     ]),
 
     # Time buckets
     [
       for it in local.buckets : "${it.place}.attribute: \"${it.attribute}\" is not an attribute path. ${local.path_rule}"
-      if trimspace(it.attribute) != "" && !can(regex(local.path_pattern, it.attribute))
+      if it.attribute == null ? false : trimspace(it.attribute) != "" && !can(regex(local.path_pattern, it.attribute))
     ],
     [
       for it in local.buckets : "${it.place}.attribute: it is empty. Name the attribute that has the time of an item."
-      if trimspace(it.attribute) == ""
+      if it.attribute == null ? false : trimspace(it.attribute) == ""
+    ],
+    [
+      for it in local.buckets : "${it.place}: it has no time. Name the attribute that has the time of an item, or set arrival to true for the time at which it was written."
+      if it.attribute == null && !it.arrival
+    ],
+    [
+      for it in local.buckets : "${it.place}: attribute and arrival exclude each other. Leave one of them out."
+      if it.attribute != null && it.arrival
+    ],
+    [
+      for it in local.buckets : "${it.place}.arrival: it needs append_only = true. An item that may change arrives again with every change, and would move to another bucket."
+      if it.arrival && !var.append_only
+    ],
+    [
+      for it in local.buckets : "${it.place}: it has no unit. Give one as unit, or several as units: ${join(", ", local.units)}."
+      if it.unit == null && it.units == null
+    ],
+    [
+      for it in local.buckets : "${it.place}: unit and units exclude each other. Leave one of them out."
+      if it.unit != null && it.units != null
     ],
     [
       for it in local.buckets : "${it.place}.unit: \"${it.unit}\" is not a unit. Use one of ${join(", ", local.units)}."
-      if !contains(local.units, it.unit)
+      if it.unit == null ? false : !contains(local.units, it.unit)
+    ],
+    flatten([
+      for it in local.buckets : [
+        for unit in distinct(it.units) : "${it.place}.units: \"${unit}\" is not a unit. Use some of ${join(", ", local.units)}."
+        if !contains(local.units, unit)
+      ]
+      if it.units != null
+    ]),
+    [
+      for it in local.buckets : "${it.place}.units: there are none. Give at least one of ${join(", ", local.units)}."
+      if it.units == null ? false : length(it.units) == 0
+    ],
+    [
+      for it in local.buckets : "${it.place}.units: a unit stands there more than once. Name each one once."
+      if it.units == null ? false : length(distinct(it.units)) != length(it.units)
     ],
     [
       for it in local.buckets : "${it.place}.timezone: \"${it.timezone}\" is not an IANA time zone. Use a name such as \"UTC\" or \"Europe/London\"."
@@ -134,16 +270,29 @@ locals {
       for it in local.measures : "${it.place}: every row has an attribute of this name. Use a name other than ${join(", ", local.reserved)}."
       if contains(local.reserved, it.name)
     ],
+    flatten([
+      for it in local.measures : [
+        for attribute in it.attributes : "${it.place}: ${it.function} is kept in ${attribute}, an attribute that every row has. Rename the measure."
+        if attribute != it.name && contains(local.reserved, attribute)
+      ]
+    ]),
     [
-      for it in local.measures : "${it.place}: an avg is stored as ${it.name}_sum, which is another measure of this aggregate. Rename one of the two."
-      if it.function == "avg" && contains(keys(var.aggregates[it.aggregate].measures), "${it.name}_sum")
+      for it in local.takers : "aggregates.${it[0].aggregate}.measures: ${join(" and ", it[*].measure)} are kept in the same attribute of a row, ${it[0].attribute}. Rename one of them."
+      if length(it) > 1
     ],
+    flatten([
+      for it in local.measures : [
+        for other in local.taken : "${it.place}: its bins are attributes of the row that begin with ${it.attributes[0]}, and so does ${other.measure}. Rename one of them."
+        if other.aggregate == it.aggregate && other.measure != it.name && startswith(other.attribute, it.attributes[0])
+      ]
+      if it.function == "percentile"
+    ]),
     [
       for it in local.measures : "${it.place}.function: \"${it.function}\" is not a function. Use one of ${join(", ", local.functions)}."
       if !contains(local.functions, it.function)
     ],
     [
-      for it in local.measures : "${it.place}.value: ${it.function} needs it. Say what to add up, such as \"quantity\" or \"quantity * unit_price\"."
+      for it in local.measures : "${it.place}.value: ${it.function} needs it. Say what of an item it is made of, such as \"quantity\" or \"quantity * unit_price\"."
       if contains(local.needs_value, it.function) && it.value == null
     ],
     [
@@ -151,12 +300,54 @@ locals {
       if contains(local.functions, it.function) && !contains(local.needs_value, it.function) && it.value != null
     ],
     [
-      for it in local.measures : "${it.place}.scale: ${it.scale} is out of range. Use a whole number of decimal places from 0 to 28."
-      if it.scale == null ? false : it.scale < 0 || it.scale > 28 || floor(it.scale) != it.scale
+      for it in local.measures : "${it.place}.scale: ${it.scale} is out of range. Use a whole number of decimal places from 0 to ${local.max_scale[it.function]}."
+      if it.scale == null || !contains(keys(local.max_scale), it.function) ? false : it.scale < 0 || it.scale > local.max_scale[it.function] || floor(it.scale) != it.scale
     ],
     [
-      for it in local.measures : "${it.place}.scale: without a value there is nothing to round. Leave it out."
-      if it.scale != null && it.value == null
+      for it in local.measures : "${it.place}.scale: ${it.function} takes none. Leave it out; only ${join(", ", keys(local.max_scale))} are rounded."
+      if it.scale != null && contains(local.functions, it.function) && !contains(keys(local.max_scale), it.function)
+    ],
+    [
+      for it in local.measures : "${it.place}.order_by: ${it.function} needs it. Name the attribute that has the time of an item."
+      if contains(local.needs_order, it.function) && (it.order_by == null ? true : trimspace(it.order_by) == "")
+    ],
+    [
+      for it in local.measures : "${it.place}.order_by: \"${it.order_by}\" is not an attribute path. ${local.path_rule}"
+      if !contains(local.needs_order, it.function) || it.order_by == null ? false : trimspace(it.order_by) != "" && !can(regex(local.path_pattern, it.order_by))
+    ],
+    [
+      for it in local.measures : "${it.place}.order_by: ${it.function} takes none. Leave it out; only ${join(" and ", local.needs_order)} are told by a time."
+      if it.order_by != null && contains(local.functions, it.function) && !contains(local.needs_order, it.function)
+    ],
+    [
+      for it in local.measures : "${it.place}.accuracy: ${it.accuracy} is out of range. Use a number from 0.001 to 0.1; 0.01 is 1 % of the value."
+      if it.accuracy == null || it.function != "percentile" ? false : it.accuracy < 0.001 || it.accuracy > 0.1
+    ],
+    [
+      for it in local.measures : "${it.place}.accuracy: ${it.function} takes none. Leave it out; only a percentile is approximate."
+      if it.accuracy != null && contains(local.functions, it.function) && it.function != "percentile"
+    ],
+    [
+      for it in local.measures : "${it.place}.function: ${it.function} cannot be kept with delivery = \"${var.delivery}\": what a deletion leaves cannot be computed from the row. Use delivery = \"ledger\", or a function other than ${join(", ", local.indexed)}."
+      if var.delivery != "ledger" && contains(local.indexed, it.function)
+    ],
+
+    # Rankings and parts of rows
+    [
+      for name, aggregate in var.aggregates : "aggregates.${name}.rank_by: there is no measure \"${aggregate.rank_by}\". Use the name of one of this aggregate's: ${join(", ", keys(aggregate.measures))}."
+      if aggregate.rank_by == null ? false : !contains(keys(aggregate.measures), aggregate.rank_by)
+    ],
+    [
+      for name, aggregate in var.aggregates : "aggregates.${name}.rank_by: ${aggregate.rank_by} cannot be sorted by, because a row does not hold the result of ${aggregate.measures[aggregate.rank_by].function} as one number. Use a measure of function ${join(", ", local.rankable)}."
+      if aggregate.rank_by == null ? false : try(contains(setsubtract(local.functions, local.rankable), aggregate.measures[aggregate.rank_by].function), false)
+    ],
+    [
+      for name, aggregate in var.aggregates : "aggregates.${name}.write_shards: ${aggregate.write_shards} is out of range. Use a whole number of parts from 1 to 64."
+      if aggregate.write_shards < 1 || aggregate.write_shards > 64 || floor(aggregate.write_shards) != aggregate.write_shards
+    ],
+    [
+      for name, aggregate in var.aggregates : "aggregates.${name}.rank_by: with write_shards = ${aggregate.write_shards} it would rank the parts of rows instead of rows. Leave one of the two out."
+      if aggregate.rank_by != null && aggregate.write_shards > 1
     ],
 
     # Expressions: only what text alone can tell. The function parses them when it starts, and refuses the rest.

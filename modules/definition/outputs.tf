@@ -4,6 +4,6 @@ output "problems" {
 }
 
 output "encoded" {
-  description = "The definition as a function reads it from its environment: JSON, gzipped, in base64."
-  value       = base64gzip(jsonencode(var.aggregates))
+  description = "The definition as a function reads it from its environment: JSON without what is null or the default, gzipped, in base64."
+  value       = base64gzip(jsonencode(local.encoding))
 }

@@ -64,6 +64,30 @@ resource "aws_dynamodb_table" "aggregates" {
     type = "S"
   }
 
+  dynamic "attribute" {
+    for_each = var.rank_index ? { rank_group = "S", rank_value = "N" } : {}
+
+    content {
+      name = attribute.key
+      type = attribute.value
+    }
+  }
+
+  # Sparse: only rows of aggregates with rank_by have the two attributes. The groups of a bucket in order of a measure.
+  dynamic "global_secondary_index" {
+    for_each = var.rank_index ? ["rank"] : []
+
+    content {
+      name               = global_secondary_index.value
+      hash_key           = "rank_group"
+      range_key          = "rank_value"
+      projection_type    = "INCLUDE"
+      non_key_attributes = ["aggregate", "bucket", "bucket_start", "group"]
+      read_capacity      = try(var.provisioned_capacity.aggregates.read_units, null)
+      write_capacity     = try(var.provisioned_capacity.aggregates.write_units, null)
+    }
+  }
+
   ttl {
     enabled        = true
     attribute_name = "expires_at"
@@ -80,7 +104,10 @@ resource "aws_dynamodb_table" "aggregates" {
 }
 
 # One entry for each source item: the version last applied and the contributions then applied. Exactness rests on it.
+# And one for each value of a measure that a row alone cannot keep: min, max, first, last, distinct.
 resource "aws_dynamodb_table" "ledger" {
+  count = var.create_ledger ? 1 : 0
+
   name                        = "${var.name}-ledger"
   billing_mode                = local.billing_mode
   read_capacity               = try(var.provisioned_capacity.ledger.read_units, null)

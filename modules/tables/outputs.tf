@@ -23,12 +23,17 @@ output "aggregate_table_arn" {
   value       = aws_dynamodb_table.aggregates.arn
 }
 
+output "rank_index_name" {
+  description = "Name of the aggregate table's index that lists the groups of a bucket in order of a measure. Null: there is none."
+  value       = var.rank_index ? "rank" : null
+}
+
 output "ledger_table_name" {
-  description = "Name of the ledger table."
-  value       = aws_dynamodb_table.ledger.name
+  description = "Name of the ledger table. Null: there is none."
+  value       = one(aws_dynamodb_table.ledger[*].name)
 }
 
 output "ledger_table_arn" {
-  description = "ARN of the ledger table."
-  value       = aws_dynamodb_table.ledger.arn
+  description = "ARN of the ledger table. Null: there is none."
+  value       = one(aws_dynamodb_table.ledger[*].arn)
 }

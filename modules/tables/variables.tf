@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Prefix of the names of the three tables: <name>-source, <name>-aggregates, <name>-ledger."
+  description = "Prefix of the names of the tables: <name>-source, <name>-aggregates, <name>-ledger."
   type        = string
   nullable    = false
 
@@ -49,6 +49,20 @@ variable "source_table" {
   }
 }
 
+variable "create_ledger" {
+  description = "Whether there is a ledger table. Only delivery by ledger needs one."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "rank_index" {
+  description = "Whether the aggregate table has the index rank, which lists the groups of a bucket in order of a measure. Aggregates with rank_by need it."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "point_in_time_recovery" {
   description = "Whether the tables can be restored to any second of the last 35 days."
   type        = bool
@@ -77,7 +91,7 @@ variable "kms_key_arn" {
 variable "provisioned_capacity" {
   description = <<-EOT
     Read and write capacity of each table, in units a second. Null: on-demand, which needs no planning.
-    The ledger's index of quarantined items gets the ledger's capacity too.
+    The ledger's index of quarantined items gets the ledger's capacity too, the aggregate table's index for rankings that table's.
   EOT
   type = object({
     source     = object({ read_units = number, write_units = number })

@@ -46,7 +46,7 @@ run "the_function_is_the_built_package_and_knows_definition_and_tables" {
   assert {
     condition = aws_lambda_function.this.environment[0].variables == tomap({
       AGGREGATES = base64gzip(jsonencode({
-        total = { group_by = [], where = null, time_bucket = null, measures = { lines = { function = "count", value = null, scale = null } } }
+        total = { measures = { lines = { function = "count" } } }
       }))
       AGGREGATE_TABLE = "sales-aggregates"
       LEDGER_TABLE    = "sales-ledger"
@@ -109,7 +109,7 @@ run "the_role_may_do_what_the_function_does_and_nothing_else" {
         {
           Sid      = "KeepLedger"
           Effect   = "Allow"
-          Action   = "dynamodb:PutItem"
+          Action   = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
           Resource = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-ledger"
         },
         {
@@ -201,6 +201,11 @@ run "the_stream_is_read_in_the_way_that_the_design_says" {
   assert {
     condition     = aws_lambda_event_source_mapping.this.function_response_types == toset(["ReportBatchItemFailures"])
     error_message = "Failed items are always reported one by one."
+  }
+
+  assert {
+    condition     = coalesce(aws_lambda_event_source_mapping.this.tumbling_window_in_seconds, 0) == 0
+    error_message = "There are no windows."
   }
 
   assert {
@@ -418,7 +423,6 @@ run "values_out_of_range_are_refused" {
     name                 = "a-name-of-more-than-26-chars"
     source_stream_arn    = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source"
     aggregate_table      = { name = "sales-aggregates", arn = "sales-aggregates" }
-    ledger_table         = { name = "sales-ledger", arn = "sales-ledger" }
     package_path         = "dist/no-such-file.zip"
     memory_size          = 64
     timeout              = 29
@@ -435,7 +439,6 @@ run "values_out_of_range_are_refused" {
     var.name,
     var.source_stream_arn,
     var.aggregate_table,
-    var.ledger_table,
     var.package_path,
     var.memory_size,
     var.timeout,
@@ -447,6 +450,21 @@ run "values_out_of_range_are_refused" {
     var.failure_bucket,
     var.kms_key_arn,
   ]
+}
+
+# By itself: it is judged together with delivery, and not before the values that delivery is judged with.
+run "a_ledger_table_without_arn_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    ledger_table = { name = "sales-ledger", arn = "sales-ledger" }
+  }
+
+  expect_failures = [var.ledger_table]
 }
 
 run "values_out_of_range_on_the_other_side_are_refused" {
@@ -601,4 +619,477 @@ run "a_filter_that_is_not_json_is_refused" {
   }
 
   expect_failures = [var.event_source_mapping]
+}
+
+run "with_delivery_watermark_there_is_no_ledger" {
+  command = apply
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    delivery     = "watermark"
+    ledger_table = null
+  }
+
+  assert {
+    condition     = keys(aws_lambda_function.this.environment[0].variables) == tolist(["AGGREGATES", "AGGREGATE_TABLE", "DELIVERY"]) && aws_lambda_function.this.environment[0].variables["DELIVERY"] == "watermark"
+    error_message = "The function is told so and knows no ledger table."
+  }
+
+  assert {
+    condition     = [for it in jsondecode(aws_iam_role_policy.this.policy).Statement : it.Sid] == ["ReadStream", "KeepRows", "WriteLog", "StoreFailedRecords", "FindFailureBucket"]
+    error_message = aws_iam_role_policy.this.policy
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[1].Action == ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"]
+    error_message = aws_iam_role_policy.this.policy
+  }
+
+  assert {
+    condition     = coalesce(aws_lambda_event_source_mapping.this.tumbling_window_in_seconds, 0) == 60
+    error_message = "Only a watermark needs windows, whose events name the shard."
+  }
+
+  assert {
+    condition     = contains(keys(one(aws_lambda_invocation.check).triggers), "DELIVERY")
+    error_message = "A change of it is checked too."
+  }
+}
+
+run "with_delivery_none_there_is_no_ledger" {
+  command = apply
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    delivery     = "none"
+    ledger_table = null
+  }
+
+  assert {
+    condition     = keys(aws_lambda_function.this.environment[0].variables) == tolist(["AGGREGATES", "AGGREGATE_TABLE", "DELIVERY"]) && aws_lambda_function.this.environment[0].variables["DELIVERY"] == "none"
+    error_message = "The function is told so and knows no ledger table."
+  }
+
+  assert {
+    condition     = [for it in jsondecode(aws_iam_role_policy.this.policy).Statement : it.Sid] == ["ReadStream", "KeepRows", "WriteLog", "StoreFailedRecords", "FindFailureBucket"]
+    error_message = aws_iam_role_policy.this.policy
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[1].Action == ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"]
+    error_message = aws_iam_role_policy.this.policy
+  }
+
+  assert {
+    condition     = coalesce(aws_lambda_event_source_mapping.this.tumbling_window_in_seconds, 0) == 0
+    error_message = "Only a watermark needs windows, whose events name the shard."
+  }
+
+  assert {
+    condition     = contains(keys(one(aws_lambda_invocation.check).triggers), "DELIVERY")
+    error_message = "A change of it is checked too."
+  }
+}
+
+run "the_windows_of_a_watermark_have_the_given_length" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    delivery                = "watermark"
+    ledger_table            = null
+    tumbling_window_seconds = 900
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.tumbling_window_in_seconds == 900
+    error_message = "The window follows the variable."
+  }
+}
+
+run "a_length_of_windows_alone_changes_nothing" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    tumbling_window_seconds = 900
+  }
+
+  assert {
+    condition     = coalesce(aws_lambda_event_source_mapping.this.tumbling_window_in_seconds, 0) == 0
+    error_message = "Only a watermark has windows."
+  }
+}
+
+run "items_that_never_change_may_leave_the_ledger" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    append_only           = true
+    ledger_retention_days = 31
+    on_source_expiry      = "keep"
+  }
+
+  assert {
+    condition = aws_lambda_function.this.environment[0].variables == tomap({
+      AGGREGATES            = base64gzip(jsonencode({ total = { measures = { lines = { function = "count" } } } }))
+      AGGREGATE_TABLE       = "sales-aggregates"
+      APPEND_ONLY           = "true"
+      LEDGER_RETENTION_DAYS = "31"
+      LEDGER_TABLE          = "sales-ledger"
+      ON_SOURCE_EXPIRY      = "keep"
+    })
+    error_message = "What is not the default is handed over."
+  }
+}
+
+run "the_time_of_arrival_can_be_used_with_append_only" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    append_only = true
+    aggregates  = { total = { time_bucket = { arrival = true, unit = "day" }, measures = { lines = { function = "count" } } } }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.environment[0].variables["APPEND_ONLY"] == "true"
+    error_message = "The definition is accepted."
+  }
+}
+
+run "the_time_of_arrival_is_refused_without_append_only" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    aggregates = { total = { time_bucket = { arrival = true, unit = "day" }, measures = { lines = { function = "count" } } } }
+  }
+
+  expect_failures = [aws_lambda_function.this]
+}
+
+run "a_measure_that_is_not_linear_is_refused_with_delivery_watermark" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    delivery     = "watermark"
+    ledger_table = null
+    aggregates   = { total = { measures = { most = { function = "max", value = "x" } } } }
+  }
+
+  expect_failures = [aws_lambda_function.this]
+}
+
+run "append_only_is_refused_with_delivery_watermark" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    delivery     = "watermark"
+    ledger_table = null
+    append_only  = true
+  }
+
+  expect_failures = [var.delivery]
+}
+
+run "keeping_what_expired_is_refused_with_delivery_watermark" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    delivery         = "watermark"
+    ledger_table     = null
+    on_source_expiry = "keep"
+  }
+
+  expect_failures = [var.delivery]
+}
+
+run "a_ledger_table_is_refused_with_delivery_watermark" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    delivery = "watermark"
+  }
+
+  expect_failures = [var.ledger_table]
+}
+
+run "a_measure_that_is_not_linear_is_refused_with_delivery_none" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    delivery     = "none"
+    ledger_table = null
+    aggregates   = { total = { measures = { most = { function = "max", value = "x" } } } }
+  }
+
+  expect_failures = [aws_lambda_function.this]
+}
+
+run "append_only_is_refused_with_delivery_none" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    delivery     = "none"
+    ledger_table = null
+    append_only  = true
+  }
+
+  expect_failures = [var.delivery]
+}
+
+run "keeping_what_expired_is_refused_with_delivery_none" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    delivery         = "none"
+    ledger_table     = null
+    on_source_expiry = "keep"
+  }
+
+  expect_failures = [var.delivery]
+}
+
+run "a_ledger_table_is_refused_with_delivery_none" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    delivery = "none"
+  }
+
+  expect_failures = [var.ledger_table]
+}
+
+run "a_watermark_is_refused_where_changes_of_a_shard_overtake_each_other" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    delivery             = "watermark"
+    ledger_table         = null
+    event_source_mapping = { parallelization_factor = 2 }
+  }
+
+  expect_failures = [var.delivery]
+}
+
+run "without_a_ledger_changes_may_overtake_each_other_where_nothing_is_promised" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    delivery             = "none"
+    ledger_table         = null
+    event_source_mapping = { parallelization_factor = 10 }
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.parallelization_factor == 10
+    error_message = "Any order gives the same sums."
+  }
+}
+
+run "a_missing_ledger_table_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    ledger_table = null
+  }
+
+  expect_failures = [var.ledger_table]
+}
+
+run "an_unknown_delivery_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    delivery     = "exactly-once"
+    ledger_table = null
+  }
+
+  expect_failures = [var.delivery]
+}
+
+run "an_unknown_treatment_of_expired_items_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    on_source_expiry = "ignore"
+  }
+
+  expect_failures = [var.on_source_expiry]
+}
+
+run "windows_of_no_length_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    tumbling_window_seconds = 0
+  }
+
+  expect_failures = [var.tumbling_window_seconds]
+}
+
+run "windows_of_more_than_15_minutes_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    tumbling_window_seconds = 901
+  }
+
+  expect_failures = [var.tumbling_window_seconds]
+}
+
+run "windows_of_half_a_second_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    tumbling_window_seconds = 0.5
+  }
+
+  expect_failures = [var.tumbling_window_seconds]
+}
+
+run "entries_do_not_expire_where_items_may_change" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    ledger_retention_days = 400
+  }
+
+  expect_failures = [var.ledger_retention_days]
+}
+
+run "entries_outlive_the_records_in_the_failure_bucket" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    append_only           = true
+    ledger_retention_days = 30
+  }
+
+  expect_failures = [var.ledger_retention_days]
+}
+
+run "a_retention_of_entries_beyond_a_hundred_years_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    append_only           = true
+    ledger_retention_days = 36501
+  }
+
+  expect_failures = [var.ledger_retention_days]
+}
+
+run "a_retention_of_entries_in_parts_of_days_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    append_only           = true
+    ledger_retention_days = 40.5
+  }
+
+  expect_failures = [var.ledger_retention_days]
 }

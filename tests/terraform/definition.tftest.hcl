@@ -18,8 +18,93 @@ run "a_definition_that_uses_everything_is_accepted" {
           revenue = { function = "sum", value = "coalesce(quantity, 0) * round(unit_price, 2)", scale = 2 }
           price   = { function = "avg", value = "abs(unit_price)", scale = 28 }
         }
+        rank_by = "revenue"
+      }
+      sales_by_tag = {
+        group_by       = ["tags[*]", "country"]
+        group_defaults = { country = "unknown" }
+        where          = "contains(note, 'x') or starts_with(note, 'x') or ends_with(note, 'x') or substring(note, 0, 1) == 'x' or date_between(at, '2025-01-01', '2025-12-31')"
+        time_bucket    = { arrival = true, units = ["hour", "day"] }
+        measures = {
+          spread    = { function = "variance", value = "price", scale = 14 }
+          deviation = { function = "stddev", value = "price", scale = 0 }
+          cheapest  = { function = "min", value = "price", scale = 28 }
+          dearest   = { function = "max", value = "price" }
+          opening   = { function = "first", value = "state", order_by = "at.time" }
+          closing   = { function = "last", value = "state", order_by = "at.time" }
+          customers = { function = "distinct", value = "customer" }
+          p         = { function = "percentile", value = "latency", accuracy = 0.001 }
+          p_rough   = { function = "percentile", value = "latency", accuracy = 0.1 }
+        }
+        write_shards = 64
       }
       total = { measures = { lines = { function = "count" } } }
+    }
+    append_only = true
+  }
+
+  assert {
+    condition     = length(output.problems) == 0
+    error_message = join("\n", output.problems)
+  }
+
+  assert {
+    condition = output.encoded == base64gzip(jsonencode({
+      sales_by_product_day = {
+        group_by    = ["stock_code", "customer.region", "lines[0].sku"]
+        where       = var.aggregates.sales_by_product_day.where
+        time_bucket = { attribute = "invoice_date", unit = "day", timezone = "Europe/London", retention_days = 400 }
+        measures = {
+          lines   = { function = "count" }
+          revenue = { function = "sum", value = "coalesce(quantity, 0) * round(unit_price, 2)", scale = 2 }
+          price   = { function = "avg", value = "abs(unit_price)", scale = 28 }
+        }
+        rank_by = "revenue"
+      }
+      sales_by_tag = {
+        group_by       = ["tags[*]", "country"]
+        group_defaults = { country = "unknown" }
+        where          = var.aggregates.sales_by_tag.where
+        time_bucket    = { arrival = true, units = ["hour", "day"] }
+        measures = {
+          spread    = { function = "variance", value = "price", scale = 14 }
+          deviation = { function = "stddev", value = "price", scale = 0 }
+          cheapest  = { function = "min", value = "price", scale = 28 }
+          dearest   = { function = "max", value = "price" }
+          opening   = { function = "first", value = "state", order_by = "at.time" }
+          closing   = { function = "last", value = "state", order_by = "at.time" }
+          customers = { function = "distinct", value = "customer" }
+          p         = { function = "percentile", value = "latency", accuracy = 0.001 }
+          p_rough   = { function = "percentile", value = "latency", accuracy = 0.1 }
+        }
+        write_shards = 64
+      }
+      total = { measures = { lines = { function = "count" } } }
+    }))
+    error_message = "The definition is handed over as gzipped JSON in base64."
+  }
+}
+
+run "what_is_the_default_is_not_handed_over" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    aggregates = {
+      a = {
+        group_by       = []
+        group_defaults = {}
+        time_bucket    = { attribute = "at", arrival = false, unit = "day", timezone = "UTC" }
+        measures = {
+          a = { function = "sum", value = "x", scale = 12 }
+          b = { function = "stddev", value = "x", scale = 6 }
+          c = { function = "percentile", value = "x", accuracy = 0.01 }
+        }
+        write_shards = 1
+      }
     }
   }
 
@@ -29,8 +114,17 @@ run "a_definition_that_uses_everything_is_accepted" {
   }
 
   assert {
-    condition     = output.encoded == base64gzip(jsonencode(var.aggregates))
-    error_message = "The definition is handed over as gzipped JSON in base64."
+    condition = output.encoded == base64gzip(jsonencode({
+      a = {
+        time_bucket = { attribute = "at", unit = "day" }
+        measures = {
+          a = { function = "sum", value = "x" }
+          b = { function = "stddev", value = "x" }
+          c = { function = "percentile", value = "x" }
+        }
+      }
+    }))
+    error_message = "The environment of a function is small."
   }
 }
 
@@ -203,7 +297,7 @@ run "time_buckets_that_make_no_sense_are_refused" {
   assert {
     condition = output.problems == tolist([
       "aggregates.a.time_bucket.attribute: it is empty. Name the attribute that has the time of an item.",
-      "aggregates.b.time_bucket.unit: \"days\" is not a unit. Use one of minute, hour, day, week, month, quarter, year.",
+      "aggregates.b.time_bucket.unit: \"days\" is not a unit. Use one of minute, 5_minutes, 10_minutes, 15_minutes, 30_minutes, hour, day, week, month, quarter, year.",
       "aggregates.c.time_bucket.timezone: \"+01:00\" is not an IANA time zone. Use a name such as \"UTC\" or \"Europe/London\".",
       "aggregates.d.time_bucket.timezone: \"UTC+1\" is not an IANA time zone. Use a name such as \"UTC\" or \"Europe/London\".",
       "aggregates.e.time_bucket.timezone: \"Europe/ London\" is not an IANA time zone. Use a name such as \"UTC\" or \"Europe/London\".",
@@ -224,7 +318,7 @@ run "the_longest_retention_and_every_unit_are_accepted" {
 
   variables {
     aggregates = {
-      for unit in ["minute", "hour", "day", "week", "month", "quarter", "year"] : "by_${unit}" => {
+      for unit in ["minute", "5_minutes", "10_minutes", "15_minutes", "30_minutes", "hour", "day", "week", "month", "quarter", "year"] : "by_${unit}" => {
         time_bucket = { attribute = "at", unit = unit, retention_days = 36500 }
         measures    = { lines = { function = "count" } }
       }
@@ -272,7 +366,7 @@ run "a_measure_does_not_take_the_name_of_another_attribute_of_the_row" {
     aggregates = {
       a = {
         measures = {
-          for name in ["pk", "sk", "aggregate", "group", "bucket", "bucket_start", "items", "revision", "expires_at", "item"] :
+          for name in ["pk", "sk", "aggregate", "group", "bucket", "bucket_start", "items", "revision", "expires_at", "parts", "rank_group", "rank_value", "item"] :
           name => { function = "count" }
         }
       }
@@ -288,10 +382,10 @@ run "a_measure_does_not_take_the_name_of_another_attribute_of_the_row" {
   assert {
     condition = output.problems == tolist(concat(
       [
-        for name in ["aggregate", "bucket", "bucket_start", "expires_at", "group", "items", "pk", "revision", "sk"] :
-        "aggregates.a.measures.${name}: every row has an attribute of this name. Use a name other than aggregate, bucket, bucket_start, expires_at, group, items, pk, revision, sk."
+        for name in ["aggregate", "bucket", "bucket_start", "expires_at", "group", "items", "parts", "pk", "rank_group", "rank_value", "revision", "sk"] :
+        "aggregates.a.measures.${name}: every row has an attribute of this name. Use a name other than aggregate, bucket, bucket_start, expires_at, group, items, parts, pk, rank_group, rank_value, revision, sk."
       ],
-      ["aggregates.b.measures.price: an avg is stored as price_sum, which is another measure of this aggregate. Rename one of the two."],
+      ["aggregates.b.measures: price and price_sum are kept in the same attribute of a row, price_sum. Rename one of them."],
     ))
     error_message = join("\n", output.problems)
   }
@@ -320,10 +414,10 @@ run "a_function_has_to_be_known_and_to_get_what_it_needs" {
 
   assert {
     condition = output.problems == tolist([
-      "aggregates.a.measures.a.function: \"median\" is not a function. Use one of avg, count, sum.",
-      "aggregates.a.measures.b.function: \"\" is not a function. Use one of avg, count, sum.",
-      "aggregates.a.measures.c.value: sum needs it. Say what to add up, such as \"quantity\" or \"quantity * unit_price\".",
-      "aggregates.a.measures.d.value: avg needs it. Say what to add up, such as \"quantity\" or \"quantity * unit_price\".",
+      "aggregates.a.measures.a.function: \"median\" is not a function. Use one of avg, count, distinct, first, last, max, min, percentile, stddev, sum, variance.",
+      "aggregates.a.measures.b.function: \"\" is not a function. Use one of avg, count, distinct, first, last, max, min, percentile, stddev, sum, variance.",
+      "aggregates.a.measures.c.value: sum needs it. Say what of an item it is made of, such as \"quantity\" or \"quantity * unit_price\".",
+      "aggregates.a.measures.d.value: avg needs it. Say what of an item it is made of, such as \"quantity\" or \"quantity * unit_price\".",
       "aggregates.a.measures.e.value: count takes none. Leave it out; to count some items only, use the aggregate's where.",
     ])
     error_message = join("\n", output.problems)
@@ -356,7 +450,7 @@ run "a_scale_is_a_whole_number_and_needs_a_value" {
       "aggregates.a.measures.a.scale: -1 is out of range. Use a whole number of decimal places from 0 to 28.",
       "aggregates.a.measures.b.scale: 29 is out of range. Use a whole number of decimal places from 0 to 28.",
       "aggregates.a.measures.c.scale: 2.5 is out of range. Use a whole number of decimal places from 0 to 28.",
-      "aggregates.a.measures.e.scale: without a value there is nothing to round. Leave it out.",
+      "aggregates.a.measures.e.scale: count takes none. Leave it out; only avg, max, min, stddev, sum, variance are rounded.",
     ])
     error_message = join("\n", output.problems)
   }
@@ -472,7 +566,7 @@ run "python_that_is_no_expression_of_ours_is_refused" {
         ["a0", "a1", "a2", "a3.1", "a3.2", "a4", "a5", "a6", "a7", "a8"],
         [";", "**", ":=", "{", "}", "lambda", "import", "for", "yield", "await"],
       ) :
-      "aggregates.${split(".", place)[0]}.where: \"${text}\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, exists, length, lower, round, upper."
+      "aggregates.${split(".", place)[0]}.where: \"${text}\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper."
     ])
     error_message = join("\n", output.problems)
   }
@@ -499,10 +593,10 @@ run "a_function_that_is_not_ours_is_refused" {
 
   assert {
     condition = output.problems == tolist([
-      "aggregates.a.where: there is no function sqrt(). Use one of abs, coalesce, exists, length, lower, round, upper.",
-      "aggregates.a.where: there is no function name.lower(). Use one of abs, coalesce, exists, length, lower, round, upper.",
-      "aggregates.a.measures.total.value: there is no function open(). Use one of abs, coalesce, exists, length, lower, round, upper.",
-      "aggregates.a.measures.twice.value: only a function can be called, by its name. Use one of abs, coalesce, exists, length, lower, round, upper, or an operator before the bracket.",
+      "aggregates.a.where: there is no function sqrt(). Use one of abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
+      "aggregates.a.where: there is no function name.lower(). Use one of abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
+      "aggregates.a.measures.total.value: there is no function open(). Use one of abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
+      "aggregates.a.measures.twice.value: only a function can be called, by its name. Use one of abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper, or an operator before the bracket.",
     ])
     error_message = join("\n", output.problems)
   }
@@ -567,14 +661,14 @@ run "what_people_bring_from_other_languages_is_refused_at_plan" {
     condition = toset([for it in output.problems : join(":", slice(split(":", it), 0, 2))]) == toset([
       "aggregates.a.where: = is not a comparison. Write == to compare.",
       "aggregates.a.measures.n.value: it ends where something has to follow.",
-      "aggregates.b.where: \"&\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, exists, length, lower, round, upper.",
-      "aggregates.b.measures.n.value: \"//\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, exists, length, lower, round, upper.",
-      "aggregates.c.where: \"AND\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, exists, length, lower, round, upper.",
+      "aggregates.b.where: \"&\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
+      "aggregates.b.measures.n.value: \"//\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
+      "aggregates.c.where: \"AND\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
       "aggregates.c.measures.n.value: it ends where something has to follow.",
-      "aggregates.d.where: \"is\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, exists, length, lower, round, upper.",
-      "aggregates.d.where: \"None\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, exists, length, lower, round, upper.",
-      "aggregates.d.measures.n.value: \"$\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, exists, length, lower, round, upper.",
-      "aggregates.d.measures.n.value: \"%\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, exists, length, lower, round, upper.",
+      "aggregates.d.where: \"is\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
+      "aggregates.d.where: \"None\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
+      "aggregates.d.measures.n.value: \"$\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
+      "aggregates.d.measures.n.value: \"%\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
     ])
     error_message = join("\n", output.problems)
   }
@@ -599,10 +693,536 @@ run "what_is_not_an_attribute_path_is_refused_at_plan" {
 
   assert {
     condition = output.problems == tolist([
-      "aggregates.a.group_by: \"product id\" is not an attribute path. Write names joined by dots, with [n] for an element of a list: stock_code, customer.region, lines[0].sku.",
-      "aggregates.a.group_by: \"a..b\" is not an attribute path. Write names joined by dots, with [n] for an element of a list: stock_code, customer.region, lines[0].sku.",
-      "aggregates.a.group_by: \"upper(x)\" is not an attribute path. Write names joined by dots, with [n] for an element of a list: stock_code, customer.region, lines[0].sku.",
+      "aggregates.a.group_by: \"product id\" is not an attribute path. Write names joined by dots, with [n] for an element of a list and [*] for each of them: stock_code, customer.region, lines[0].sku, tags[*].",
+      "aggregates.a.group_by: \"a..b\" is not an attribute path. Write names joined by dots, with [n] for an element of a list and [*] for each of them: stock_code, customer.region, lines[0].sku, tags[*].",
+      "aggregates.a.group_by: \"upper(x)\" is not an attribute path. Write names joined by dots, with [n] for an element of a list and [*] for each of them: stock_code, customer.region, lines[0].sku, tags[*].",
       "aggregates.a.time_bucket.attribute: \"ordered at\" is not an attribute path. Write names joined by dots, with [n] for an element of a list: stock_code, customer.region, lines[0].sku.",
+    ])
+    error_message = join("\n", output.problems)
+  }
+}
+
+run "an_item_counts_for_each_element_of_one_list_at_most" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    aggregates = {
+      a = { group_by = ["tags[*]", "lines[*].sku"], measures = { lines = { function = "count" } } }
+      b = { group_by = ["lines[*].tags[*]"], measures = { lines = { function = "count" } } }
+      c = { group_by = ["lines[*].sku", "lines[0].tags"], measures = { lines = { function = "count" } } }
+      d = { group_by = ["[*]", "tags[x]"], measures = { lines = { function = "count" } } }
+      e = { time_bucket = { attribute = "times[*]", unit = "day" }, measures = { lines = { function = "count" } } }
+    }
+  }
+
+  assert {
+    condition = output.problems == tolist([
+      "aggregates.d.group_by: \"[*]\" is not an attribute path. Write names joined by dots, with [n] for an element of a list and [*] for each of them: stock_code, customer.region, lines[0].sku, tags[*].",
+      "aggregates.d.group_by: \"tags[x]\" is not an attribute path. Write names joined by dots, with [n] for an element of a list and [*] for each of them: stock_code, customer.region, lines[0].sku, tags[*].",
+      "aggregates.a.group_by: [*] stands more than once. Use it once in one attribute: an item would get a row for every combination of elements.",
+      "aggregates.b.group_by: [*] stands more than once. Use it once in one attribute: an item would get a row for every combination of elements.",
+      "aggregates.e.time_bucket.attribute: \"times[*]\" is not an attribute path. Write names joined by dots, with [n] for an element of a list: stock_code, customer.region, lines[0].sku.",
+    ])
+    error_message = join("\n", output.problems)
+  }
+}
+
+run "a_default_is_that_of_an_attribute_of_the_group" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    aggregates = {
+      a = { group_by = ["country"], group_defaults = { region = "none" }, measures = { lines = { function = "count" } } }
+      b = { group_by = ["country"], group_defaults = { country = null }, measures = { lines = { function = "count" } } }
+      c = { group_by = ["tags[*]"], group_defaults = { "tags[*]" = "" }, measures = { lines = { function = "count" } } }
+    }
+  }
+
+  assert {
+    condition = output.problems == tolist([
+      "aggregates.a.group_defaults: \"region\" is not in group_by. Name an attribute that stands there, written in the same way.",
+      "aggregates.b.group_defaults: the default of \"country\" is null. Write a string, or leave the attribute out.",
+    ])
+    error_message = join("\n", output.problems)
+  }
+}
+
+run "a_time_bucket_has_one_time" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    aggregates = {
+      a = { time_bucket = { unit = "day" }, measures = { lines = { function = "count" } } }
+      b = { time_bucket = { attribute = "at", arrival = true, unit = "day" }, measures = { lines = { function = "count" } } }
+    }
+    append_only = true
+  }
+
+  assert {
+    condition = output.problems == tolist([
+      "aggregates.a.time_bucket: it has no time. Name the attribute that has the time of an item, or set arrival to true for the time at which it was written.",
+      "aggregates.b.time_bucket: attribute and arrival exclude each other. Leave one of them out.",
+    ])
+    error_message = join("\n", output.problems)
+  }
+}
+
+run "the_time_of_arrival_is_for_items_that_never_change" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    aggregates = {
+      a = { time_bucket = { arrival = true, unit = "day" }, measures = { lines = { function = "count" } } }
+    }
+  }
+
+  assert {
+    condition = output.problems == tolist([
+      "aggregates.a.time_bucket.arrival: it needs append_only = true. An item that may change arrives again with every change, and would move to another bucket.",
+    ])
+    error_message = join("\n", output.problems)
+  }
+}
+
+run "a_time_bucket_has_one_unit_or_a_list_of_different_ones" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    aggregates = {
+      a = { time_bucket = { attribute = "at" }, measures = { lines = { function = "count" } } }
+      b = { time_bucket = { attribute = "at", unit = "day", units = ["hour"] }, measures = { lines = { function = "count" } } }
+      c = { time_bucket = { attribute = "at", units = [] }, measures = { lines = { function = "count" } } }
+      d = { time_bucket = { attribute = "at", units = ["day", "day"] }, measures = { lines = { function = "count" } } }
+      e = { time_bucket = { attribute = "at", units = ["days", null] }, measures = { lines = { function = "count" } } }
+      f = { time_bucket = { attribute = "at", units = ["day"] }, measures = { lines = { function = "count" } } }
+    }
+  }
+
+  assert {
+    condition = output.problems == tolist([
+      "aggregates.a.time_bucket: it has no unit. Give one as unit, or several as units: minute, 5_minutes, 10_minutes, 15_minutes, 30_minutes, hour, day, week, month, quarter, year.",
+      "aggregates.b.time_bucket: unit and units exclude each other. Leave one of them out.",
+      "aggregates.e.time_bucket.units: \"days\" is not a unit. Use some of minute, 5_minutes, 10_minutes, 15_minutes, 30_minutes, hour, day, week, month, quarter, year.",
+      "aggregates.e.time_bucket.units: \"\" is not a unit. Use some of minute, 5_minutes, 10_minutes, 15_minutes, 30_minutes, hour, day, week, month, quarter, year.",
+      "aggregates.c.time_bucket.units: there are none. Give at least one of minute, 5_minutes, 10_minutes, 15_minutes, 30_minutes, hour, day, week, month, quarter, year.",
+      "aggregates.d.time_bucket.units: a unit stands there more than once. Name each one once.",
+    ])
+    error_message = join("\n", output.problems)
+  }
+}
+
+run "all_but_a_count_need_a_value" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    aggregates = {
+      a = {
+        measures = {
+          count      = { function = "count" }
+          distinct   = { function = "distinct" }
+          first      = { function = "first", order_by = "at" }
+          last       = { function = "last", order_by = "at" }
+          max        = { function = "max" }
+          min        = { function = "min" }
+          percentile = { function = "percentile" }
+          stddev     = { function = "stddev" }
+          variance   = { function = "variance" }
+        }
+      }
+    }
+  }
+
+  assert {
+    condition = output.problems == tolist([
+      "aggregates.a.measures.distinct.value: distinct needs it. Say what of an item it is made of, such as \"quantity\" or \"quantity * unit_price\".",
+      "aggregates.a.measures.first.value: first needs it. Say what of an item it is made of, such as \"quantity\" or \"quantity * unit_price\".",
+      "aggregates.a.measures.last.value: last needs it. Say what of an item it is made of, such as \"quantity\" or \"quantity * unit_price\".",
+      "aggregates.a.measures.max.value: max needs it. Say what of an item it is made of, such as \"quantity\" or \"quantity * unit_price\".",
+      "aggregates.a.measures.min.value: min needs it. Say what of an item it is made of, such as \"quantity\" or \"quantity * unit_price\".",
+      "aggregates.a.measures.percentile.value: percentile needs it. Say what of an item it is made of, such as \"quantity\" or \"quantity * unit_price\".",
+      "aggregates.a.measures.stddev.value: stddev needs it. Say what of an item it is made of, such as \"quantity\" or \"quantity * unit_price\".",
+      "aggregates.a.measures.variance.value: variance needs it. Say what of an item it is made of, such as \"quantity\" or \"quantity * unit_price\".",
+    ])
+    error_message = join("\n", output.problems)
+  }
+}
+
+run "a_variance_has_at_most_fourteen_decimal_places_and_not_everything_is_rounded" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    aggregates = {
+      a = {
+        measures = {
+          a = { function = "variance", value = "x", scale = 15 }
+          b = { function = "stddev", value = "x", scale = 15 }
+          c = { function = "min", value = "x", scale = 29 }
+          d = { function = "max", value = "x", scale = 0.5 }
+          e = { function = "first", value = "x", order_by = "at", scale = 2 }
+          f = { function = "last", value = "x", order_by = "at", scale = 2 }
+          g = { function = "distinct", value = "x", scale = 2 }
+          h = { function = "percentile", value = "x", scale = 2 }
+        }
+      }
+    }
+  }
+
+  assert {
+    condition = output.problems == tolist([
+      "aggregates.a.measures.a.scale: 15 is out of range. Use a whole number of decimal places from 0 to 14.",
+      "aggregates.a.measures.b.scale: 15 is out of range. Use a whole number of decimal places from 0 to 14.",
+      "aggregates.a.measures.c.scale: 29 is out of range. Use a whole number of decimal places from 0 to 28.",
+      "aggregates.a.measures.d.scale: 0.5 is out of range. Use a whole number of decimal places from 0 to 28.",
+      "aggregates.a.measures.e.scale: first takes none. Leave it out; only avg, max, min, stddev, sum, variance are rounded.",
+      "aggregates.a.measures.f.scale: last takes none. Leave it out; only avg, max, min, stddev, sum, variance are rounded.",
+      "aggregates.a.measures.g.scale: distinct takes none. Leave it out; only avg, max, min, stddev, sum, variance are rounded.",
+      "aggregates.a.measures.h.scale: percentile takes none. Leave it out; only avg, max, min, stddev, sum, variance are rounded.",
+    ])
+    error_message = join("\n", output.problems)
+  }
+}
+
+run "first_and_last_are_told_by_a_time_and_nothing_else_is" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    aggregates = {
+      a = {
+        measures = {
+          a = { function = "first", value = "x" }
+          b = { function = "last", value = "x", order_by = " " }
+          c = { function = "last", value = "x", order_by = "ordered at" }
+          d = { function = "max", value = "x", order_by = "at" }
+          e = { function = "first", value = "x", order_by = "times[*]" }
+        }
+      }
+    }
+  }
+
+  assert {
+    condition = output.problems == tolist([
+      "aggregates.a.measures.a.order_by: first needs it. Name the attribute that has the time of an item.",
+      "aggregates.a.measures.b.order_by: last needs it. Name the attribute that has the time of an item.",
+      "aggregates.a.measures.c.order_by: \"ordered at\" is not an attribute path. Write names joined by dots, with [n] for an element of a list: stock_code, customer.region, lines[0].sku.",
+      "aggregates.a.measures.e.order_by: \"times[*]\" is not an attribute path. Write names joined by dots, with [n] for an element of a list: stock_code, customer.region, lines[0].sku.",
+      "aggregates.a.measures.d.order_by: max takes none. Leave it out; only first and last are told by a time.",
+    ])
+    error_message = join("\n", output.problems)
+  }
+}
+
+run "only_a_percentile_has_an_accuracy" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    aggregates = {
+      a = {
+        measures = {
+          a = { function = "percentile", value = "x", accuracy = 0.0009 }
+          b = { function = "percentile", value = "x", accuracy = 0.11 }
+          c = { function = "sum", value = "x", accuracy = 0.01 }
+        }
+      }
+    }
+  }
+
+  assert {
+    condition = output.problems == tolist([
+      "aggregates.a.measures.a.accuracy: 0.0009 is out of range. Use a number from 0.001 to 0.1; 0.01 is 1 % of the value.",
+      "aggregates.a.measures.b.accuracy: 0.11 is out of range. Use a number from 0.001 to 0.1; 0.01 is 1 % of the value.",
+      "aggregates.a.measures.c.accuracy: sum takes none. Leave it out; only a percentile is approximate.",
+    ])
+    error_message = join("\n", output.problems)
+  }
+}
+
+run "two_measures_do_not_share_an_attribute_of_the_row" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    aggregates = {
+      a = {
+        measures = {
+          price                = { function = "stddev", value = "x" }
+          price_sum            = { function = "count" }
+          price_sum_of_squares = { function = "sum", value = "x" }
+        }
+      }
+      b = {
+        measures = {
+          state    = { function = "last", value = "x", order_by = "at" }
+          state_at = { function = "max", value = "x" }
+          expires  = { function = "first", value = "x", order_by = "at" }
+        }
+      }
+      c = {
+        measures = {
+          latency       = { function = "percentile", value = "x" }
+          latency_bin_1 = { function = "count" }
+          latency_bin   = { function = "percentile", value = "x" }
+        }
+      }
+      d = {
+        measures = {
+          latency_bin_1 = { function = "count" }
+        }
+      }
+    }
+  }
+
+  assert {
+    condition = output.problems == tolist([
+      "aggregates.b.measures.expires: first is kept in expires_at, an attribute that every row has. Rename the measure.",
+      "aggregates.a.measures: price and price_sum are kept in the same attribute of a row, price_sum. Rename one of them.",
+      "aggregates.a.measures: price and price_sum_of_squares are kept in the same attribute of a row, price_sum_of_squares. Rename one of them.",
+      "aggregates.b.measures: state and state_at are kept in the same attribute of a row, state_at. Rename one of them.",
+      "aggregates.c.measures.latency: its bins are attributes of the row that begin with latency_bin_, and so does latency_bin. Rename one of them.",
+      "aggregates.c.measures.latency: its bins are attributes of the row that begin with latency_bin_, and so does latency_bin_1. Rename one of them.",
+    ])
+    error_message = join("\n", output.problems)
+  }
+}
+
+run "groups_are_ranked_by_a_measure_that_is_one_number_of_the_row" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    aggregates = merge(
+      {
+        for it in ["avg", "first", "last", "percentile", "stddev", "variance"] : it => {
+          measures = { m = { function = it, value = "x", order_by = contains(["first", "last"], it) ? "at" : null } }
+          rank_by  = "m"
+        }
+      },
+      {
+        for it in ["count", "distinct", "max", "min", "sum"] : it => {
+          measures = { m = { function = it, value = it == "count" ? null : "x" } }
+          rank_by  = "m"
+        }
+      },
+      { unknown = { measures = { m = { function = "count" }, n = { function = "count" } }, rank_by = "x" } },
+    )
+  }
+
+  assert {
+    condition = output.problems == tolist([
+      "aggregates.unknown.rank_by: there is no measure \"x\". Use the name of one of this aggregate's: m, n.",
+      "aggregates.avg.rank_by: m cannot be sorted by, because a row does not hold the result of avg as one number. Use a measure of function count, distinct, max, min, sum.",
+      "aggregates.first.rank_by: m cannot be sorted by, because a row does not hold the result of first as one number. Use a measure of function count, distinct, max, min, sum.",
+      "aggregates.last.rank_by: m cannot be sorted by, because a row does not hold the result of last as one number. Use a measure of function count, distinct, max, min, sum.",
+      "aggregates.percentile.rank_by: m cannot be sorted by, because a row does not hold the result of percentile as one number. Use a measure of function count, distinct, max, min, sum.",
+      "aggregates.stddev.rank_by: m cannot be sorted by, because a row does not hold the result of stddev as one number. Use a measure of function count, distinct, max, min, sum.",
+      "aggregates.variance.rank_by: m cannot be sorted by, because a row does not hold the result of variance as one number. Use a measure of function count, distinct, max, min, sum.",
+    ])
+    error_message = join("\n", output.problems)
+  }
+}
+
+run "a_row_has_one_to_64_parts_and_parts_are_not_ranked" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    aggregates = {
+      a = { measures = { lines = { function = "count" } }, write_shards = 0 }
+      b = { measures = { lines = { function = "count" } }, write_shards = 65 }
+      c = { measures = { lines = { function = "count" } }, write_shards = 1.5 }
+      d = { measures = { lines = { function = "count" } }, write_shards = 4, rank_by = "lines" }
+      e = { measures = { lines = { function = "count" } }, write_shards = 1, rank_by = "lines" }
+    }
+  }
+
+  assert {
+    condition = output.problems == tolist([
+      "aggregates.a.write_shards: 0 is out of range. Use a whole number of parts from 1 to 64.",
+      "aggregates.b.write_shards: 65 is out of range. Use a whole number of parts from 1 to 64.",
+      "aggregates.c.write_shards: 1.5 is out of range. Use a whole number of parts from 1 to 64.",
+      "aggregates.d.rank_by: with write_shards = 4 it would rank the parts of rows instead of rows. Leave one of the two out.",
+    ])
+    error_message = join("\n", output.problems)
+  }
+}
+
+run "a_change_that_just_fits_into_a_transaction_is_accepted" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    aggregates = {
+      a = {
+        time_bucket = { attribute = "at", units = ["5_minutes", "hour", "day", "month"] }
+        measures = {
+          a = { function = "min", value = "x" }
+          b = { function = "max", value = "x" }
+          c = { function = "first", value = "x", order_by = "at" }
+          d = { function = "last", value = "x", order_by = "at" }
+          e = { function = "distinct", value = "x" }
+          f = { function = "percentile", value = "x" }
+        }
+      }
+      b = {
+        time_bucket = { attribute = "at", unit = "day" }
+        measures    = { for i in range(23) : "m${i}" => { function = "max", value = "x" } }
+      }
+      c = { measures = { lines = { function = "count" } } }
+    }
+  }
+
+  assert {
+    condition     = length(output.problems) == 0
+    error_message = join("\n", output.problems)
+  }
+}
+
+run "a_change_that_does_not_fit_into_a_transaction_is_refused_with_the_numbers" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    aggregates = {
+      a = {
+        time_bucket = { attribute = "at", units = ["5_minutes", "hour", "day", "month"] }
+        measures = {
+          a = { function = "min", value = "x" }
+          b = { function = "max", value = "x" }
+          c = { function = "first", value = "x", order_by = "at" }
+          d = { function = "last", value = "x", order_by = "at" }
+          e = { function = "distinct", value = "x" }
+          f = { function = "percentile", value = "x" }
+        }
+      }
+      b = {
+        time_bucket = { attribute = "at", unit = "day" }
+        measures    = { for i in range(24) : "m${i}" => { function = "max", value = "x" } }
+      }
+      c = { measures = { lines = { function = "count" } } }
+    }
+  }
+
+  assert {
+    condition = output.problems == tolist([
+      "aggregates: a change of one item has to fit into one transaction, which takes 49 rows and index entries, and these take 50. Each aggregate takes units x (1 + measures of function distinct, first, last, max, min): a 4 x (1 + 5) = 24, b 1 x (1 + 24) = 25, c 1 x (1 + 0) = 1. Declare fewer here, and the others in a second instance of the module on the same stream.",
+    ])
+    error_message = join("\n", output.problems)
+  }
+}
+
+run "measures_that_are_not_linear_are_refused_with_delivery_watermark" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    delivery = "watermark"
+    aggregates = {
+      a = {
+        measures = {
+          for it in ["avg", "count", "distinct", "first", "last", "max", "min", "percentile", "stddev", "sum", "variance"] : "m_${it}" => {
+            function = it
+            value    = it == "count" ? null : "x"
+            order_by = contains(["first", "last"], it) ? "at" : null
+          }
+        }
+      }
+    }
+  }
+
+  assert {
+    condition = output.problems == tolist([
+      "aggregates.a.measures.m_distinct.function: distinct cannot be kept with delivery = \"watermark\": what a deletion leaves cannot be computed from the row. Use delivery = \"ledger\", or a function other than distinct, first, last, max, min.",
+      "aggregates.a.measures.m_first.function: first cannot be kept with delivery = \"watermark\": what a deletion leaves cannot be computed from the row. Use delivery = \"ledger\", or a function other than distinct, first, last, max, min.",
+      "aggregates.a.measures.m_last.function: last cannot be kept with delivery = \"watermark\": what a deletion leaves cannot be computed from the row. Use delivery = \"ledger\", or a function other than distinct, first, last, max, min.",
+      "aggregates.a.measures.m_max.function: max cannot be kept with delivery = \"watermark\": what a deletion leaves cannot be computed from the row. Use delivery = \"ledger\", or a function other than distinct, first, last, max, min.",
+      "aggregates.a.measures.m_min.function: min cannot be kept with delivery = \"watermark\": what a deletion leaves cannot be computed from the row. Use delivery = \"ledger\", or a function other than distinct, first, last, max, min.",
+    ])
+    error_message = join("\n", output.problems)
+  }
+}
+
+run "measures_that_are_not_linear_are_refused_with_delivery_none" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    delivery = "none"
+    aggregates = {
+      a = {
+        measures = {
+          for it in ["avg", "count", "distinct", "first", "last", "max", "min", "percentile", "stddev", "sum", "variance"] : "m_${it}" => {
+            function = it
+            value    = it == "count" ? null : "x"
+            order_by = contains(["first", "last"], it) ? "at" : null
+          }
+        }
+      }
+    }
+  }
+
+  assert {
+    condition = output.problems == tolist([
+      "aggregates.a.measures.m_distinct.function: distinct cannot be kept with delivery = \"none\": what a deletion leaves cannot be computed from the row. Use delivery = \"ledger\", or a function other than distinct, first, last, max, min.",
+      "aggregates.a.measures.m_first.function: first cannot be kept with delivery = \"none\": what a deletion leaves cannot be computed from the row. Use delivery = \"ledger\", or a function other than distinct, first, last, max, min.",
+      "aggregates.a.measures.m_last.function: last cannot be kept with delivery = \"none\": what a deletion leaves cannot be computed from the row. Use delivery = \"ledger\", or a function other than distinct, first, last, max, min.",
+      "aggregates.a.measures.m_max.function: max cannot be kept with delivery = \"none\": what a deletion leaves cannot be computed from the row. Use delivery = \"ledger\", or a function other than distinct, first, last, max, min.",
+      "aggregates.a.measures.m_min.function: min cannot be kept with delivery = \"none\": what a deletion leaves cannot be computed from the row. Use delivery = \"ledger\", or a function other than distinct, first, last, max, min.",
     ])
     error_message = join("\n", output.problems)
   }

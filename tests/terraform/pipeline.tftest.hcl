@@ -84,14 +84,97 @@ run "nothing_of_a_definition_is_lost_on_the_way_to_the_function" {
         time_bucket = { attribute = "invoice_date", unit = "day", timezone = "Europe/London", retention_days = 400 }
         measures    = { revenue = { function = "sum", value = "quantity * unit_price", scale = 2 } }
       }
+      visits = {
+        group_by       = ["tags[*]"]
+        group_defaults = { "tags[*]" = "none" }
+        time_bucket    = { arrival = true, units = ["hour", "day"] }
+        measures = {
+          page    = { function = "last", value = "page", order_by = "at" }
+          latency = { function = "percentile", value = "latency", accuracy = 0.02 }
+        }
+        write_shards = 8
+      }
+      pages = { measures = { views = { function = "count" } }, rank_by = "views" }
     }
+    append_only           = true
+    ledger_retention_days = 31
+    on_source_expiry      = "keep"
   }
 
   assert {
     condition = output.environment_bytes == length(jsonencode({
-      AGGREGATES      = base64gzip(jsonencode(var.aggregates))
+      AGGREGATES = base64gzip(jsonencode({
+        sales = {
+          group_by    = ["stock_code"]
+          where       = "quantity > 0"
+          time_bucket = { attribute = "invoice_date", unit = "day", timezone = "Europe/London", retention_days = 400 }
+          measures    = { revenue = { function = "sum", value = "quantity * unit_price", scale = 2 } }
+        }
+        visits = {
+          group_by       = ["tags[*]"]
+          group_defaults = { "tags[*]" = "none" }
+          time_bucket    = { arrival = true, units = ["hour", "day"] }
+          measures = {
+            page    = { function = "last", value = "page", order_by = "at" }
+            latency = { function = "percentile", value = "latency", accuracy = 0.02 }
+          }
+          write_shards = 8
+        }
+        pages = { measures = { views = { function = "count" } }, rank_by = "views" }
+      }))
+      AGGREGATE_TABLE       = "sales-aggregates"
+      APPEND_ONLY           = "true"
+      LEDGER_RETENTION_DAYS = "31"
+      LEDGER_TABLE          = "sales-ledger"
+      ON_SOURCE_EXPIRY      = "keep"
+    }))
+    error_message = "The environment has ${output.environment_bytes} bytes."
+  }
+}
+
+run "an_aggregate_with_rank_by_makes_the_index" {
+  command = plan
+
+  variables {
+    aggregates = {
+      total   = { measures = { lines = { function = "count" } } }
+      country = { group_by = ["country"], measures = { lines = { function = "count" } }, rank_by = "lines" }
+    }
+  }
+
+  assert {
+    condition     = output.rank_index_name == "rank"
+    error_message = "Groups can be listed in order."
+  }
+}
+
+run "without_rank_by_there_is_no_index" {
+  command = plan
+
+  assert {
+    condition     = output.rank_index_name == null
+    error_message = "An index costs a write for each change of a row."
+  }
+}
+
+run "a_pipeline_with_a_watermark_has_no_ledger" {
+  command = apply
+
+  variables {
+    delivery                = "watermark"
+    tumbling_window_seconds = 30
+  }
+
+  assert {
+    condition     = output.ledger_table_name == null && output.ledger_table_arn == null && output.aggregate_table_name == "sales-aggregates"
+    error_message = "Only rows are kept."
+  }
+
+  assert {
+    condition = output.environment_bytes == length(jsonencode({
+      AGGREGATES      = base64gzip(jsonencode({ total = { measures = { lines = { function = "count" } } } }))
       AGGREGATE_TABLE = "sales-aggregates"
-      LEDGER_TABLE    = "sales-ledger"
+      DELIVERY        = "watermark"
     }))
     error_message = "The environment has ${output.environment_bytes} bytes."
   }

@@ -65,13 +65,13 @@ run "rows_and_ledger_entries_have_pk_and_sk_and_expire_at_expires_at" {
   }
 
   assert {
-    condition     = aws_dynamodb_table.aggregates.name == "sales-aggregates" && aws_dynamodb_table.ledger.name == "sales-ledger"
+    condition     = aws_dynamodb_table.aggregates.name == "sales-aggregates" && one(aws_dynamodb_table.ledger).name == "sales-ledger"
     error_message = "The tables are <name>-aggregates and <name>-ledger."
   }
 
   assert {
     condition = alltrue([
-      for table in [aws_dynamodb_table.aggregates, aws_dynamodb_table.ledger] :
+      for table in [aws_dynamodb_table.aggregates, one(aws_dynamodb_table.ledger)] :
       table.hash_key == "pk" && table.range_key == "sk" && table.ttl[0].enabled && table.ttl[0].attribute_name == "expires_at"
     ])
     error_message = "Keys are pk and sk, the expiry is in expires_at."
@@ -83,7 +83,7 @@ run "rows_and_ledger_entries_have_pk_and_sk_and_expire_at_expires_at" {
   }
 
   assert {
-    condition     = !coalesce(aws_dynamodb_table.aggregates.stream_enabled, false) && !coalesce(aws_dynamodb_table.ledger.stream_enabled, false)
+    condition     = !coalesce(aws_dynamodb_table.aggregates.stream_enabled, false) && !coalesce(one(aws_dynamodb_table.ledger).stream_enabled, false)
     error_message = "Nobody reads a stream of these tables."
   }
 }
@@ -97,15 +97,85 @@ run "the_ledger_lists_quarantined_items_in_a_sparse_index" {
 
   assert {
     condition = alltrue([
-      for index in aws_dynamodb_table.ledger.global_secondary_index :
+      for index in one(aws_dynamodb_table.ledger).global_secondary_index :
       index.name == "quarantined" && index.hash_key == "pk" && index.range_key == "quarantined_at" && index.projection_type == "INCLUDE" && index.non_key_attributes == toset(["error", "source_key", "version"])
-    ]) && length(aws_dynamodb_table.ledger.global_secondary_index) == 1
+    ]) && length(one(aws_dynamodb_table.ledger).global_secondary_index) == 1
     error_message = "The index is quarantined: pk, quarantined_at, with error, source_key and version."
   }
 
   assert {
-    condition     = contains(aws_dynamodb_table.ledger.attribute, { name = "quarantined_at", type = "S" })
+    condition     = contains(one(aws_dynamodb_table.ledger).attribute, { name = "quarantined_at", type = "S" })
     error_message = "quarantined_at is a string."
+  }
+}
+
+run "the_aggregate_table_lists_groups_in_order_only_where_asked_for" {
+  command = plan
+
+  module {
+    source = "./modules/tables"
+  }
+
+  assert {
+    condition     = length(aws_dynamodb_table.aggregates.global_secondary_index) == 0 && output.rank_index_name == null
+    error_message = "An index costs a write for each change of a row."
+  }
+}
+
+run "groups_are_ranked_in_an_index_of_the_aggregate_table" {
+  command = plan
+
+  module {
+    source = "./modules/tables"
+  }
+
+  variables {
+    rank_index = true
+    provisioned_capacity = {
+      source     = { read_units = 1, write_units = 2 }
+      aggregates = { read_units = 3, write_units = 4 }
+      ledger     = { read_units = 5, write_units = 6 }
+    }
+  }
+
+  assert {
+    condition = alltrue([
+      for index in aws_dynamodb_table.aggregates.global_secondary_index :
+      index.name == "rank" && index.hash_key == "rank_group" && index.range_key == "rank_value" && index.projection_type == "INCLUDE" && index.non_key_attributes == toset(["aggregate", "bucket", "bucket_start", "group"])
+    ]) && length(aws_dynamodb_table.aggregates.global_secondary_index) == 1
+    error_message = "The index is rank: rank_group, rank_value, with aggregate, bucket, bucket_start and group."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.aggregates.attribute == toset([{ name = "pk", type = "S" }, { name = "sk", type = "S" }, { name = "rank_group", type = "S" }, { name = "rank_value", type = "N" }])
+    error_message = "rank_group is a string, rank_value a number."
+  }
+
+  assert {
+    condition     = alltrue([for index in aws_dynamodb_table.aggregates.global_secondary_index : index.read_capacity == 3 && index.write_capacity == 4])
+    error_message = "The index has the aggregate table's capacity."
+  }
+
+  assert {
+    condition     = output.rank_index_name == "rank"
+    error_message = "The index can be named."
+  }
+}
+
+run "the_ledger_table_can_be_left_out" {
+  command = plan
+
+  module {
+    source = "./modules/tables"
+  }
+
+  variables {
+    create_ledger = false
+  }
+
+  assert {
+    condition     = length(aws_dynamodb_table.ledger) == 0 && output.ledger_table_name == null && output.ledger_table_arn == null
+    error_message = "There is no ledger table."
   }
 }
 
@@ -118,7 +188,7 @@ run "tables_are_on_demand_recoverable_protected_and_encrypted_by_the_key_of_aws_
 
   assert {
     condition = alltrue([
-      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates, aws_dynamodb_table.ledger] :
+      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates, one(aws_dynamodb_table.ledger)] :
       table.billing_mode == "PAY_PER_REQUEST" && table.point_in_time_recovery[0].enabled && table.deletion_protection_enabled && !table.server_side_encryption[0].enabled
     ])
     error_message = "The defaults are on-demand, point-in-time recovery, deletion protection, the key that AWS owns."
@@ -146,7 +216,7 @@ run "each_of_these_can_be_chosen" {
 
   assert {
     condition = alltrue([
-      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates, aws_dynamodb_table.ledger] :
+      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates, one(aws_dynamodb_table.ledger)] :
       table.billing_mode == "PROVISIONED" && !table.point_in_time_recovery[0].enabled && !table.deletion_protection_enabled && table.tags["Team"] == "sales"
     ])
     error_message = "All three tables follow the variables."
@@ -154,7 +224,7 @@ run "each_of_these_can_be_chosen" {
 
   assert {
     condition = alltrue([
-      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates, aws_dynamodb_table.ledger] :
+      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates, one(aws_dynamodb_table.ledger)] :
       table.server_side_encryption[0].enabled && table.server_side_encryption[0].kms_key_arn == var.kms_key_arn
     ])
     error_message = "All three tables are encrypted by the given key."
@@ -162,13 +232,13 @@ run "each_of_these_can_be_chosen" {
 
   assert {
     condition = [
-      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates, aws_dynamodb_table.ledger] : [table.read_capacity, table.write_capacity]
+      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates, one(aws_dynamodb_table.ledger)] : [table.read_capacity, table.write_capacity]
     ] == [[1, 2], [3, 4], [5, 6]]
     error_message = "Each table has its own capacity."
   }
 
   assert {
-    condition     = alltrue([for index in aws_dynamodb_table.ledger.global_secondary_index : index.read_capacity == 5 && index.write_capacity == 6])
+    condition     = alltrue([for index in one(aws_dynamodb_table.ledger).global_secondary_index : index.read_capacity == 5 && index.write_capacity == 6])
     error_message = "The index has the ledger's capacity."
   }
 }
