@@ -4,7 +4,7 @@ module "tables" {
   name                   = var.name
   source_table           = var.source_table
   create_ledger          = var.delivery == "ledger"
-  rank_index             = anytrue([for aggregate in values(var.aggregates) : try(aggregate.rank_by, null) != null])
+  ranked_measures        = toset(compact([for aggregate in values(var.aggregates) : try(aggregate.rank_by, null)]))
   point_in_time_recovery = var.point_in_time_recovery
   deletion_protection    = var.deletion_protection
   kms_key_arn            = var.kms_key_arn

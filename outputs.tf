@@ -27,9 +27,9 @@ output "aggregate_table_arn" {
   value       = module.tables.aggregate_table_arn
 }
 
-output "rank_index_name" {
-  description = "Name of the aggregate table's index that lists the groups of a bucket in order of a measure. Null: no aggregate has rank_by."
-  value       = module.tables.rank_index_name
+output "rank_index_names" {
+  description = "Names of the aggregate table's indexes that list the groups of a bucket in order of a measure, by measure: query rank_group = \"<aggregate>#<sort key of the bucket's rows>\", descending, for the top."
+  value       = module.tables.rank_index_names
 }
 
 output "ledger_table_name" {

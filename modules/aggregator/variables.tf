@@ -20,11 +20,10 @@ variable "aggregates" {
     - `measures`: what is kept in a row, by name, 1 to 50.
       - `function`: count, sum, avg, variance, stddev, min, max, first, last, distinct (how many different values) or percentile.
       - `value`: the expression that it is made of; all but count need it. For first, last and distinct it may give a string, a number or a boolean.
-      - `scale`: decimal places kept; for sum, avg, min and max 0 to 28 (left out: 12), for variance and stddev 0 to 14 (left out: 6; squares are kept with twice as many).
+      - `scale`: decimal places kept; for sum, avg, min and max 0 to 28 (left out: 12), for variance and stddev 0 to 14 (left out: 6; squares are kept with twice as many), for percentile 0 to 12 (left out: 6; what rounds to zero counts as zero).
       - `order_by`: the attribute with the time by which first and last are told; only they have it.
       - `accuracy`: relative accuracy of a percentile, 0.001 to 0.1 (left out: 0.01, which is 1 %).
-    - `rank_by`: measure (count, sum, min, max or distinct) by which the groups of a bucket can be listed in order, in the index rank of the aggregate table.
-    - `write_shards`: parts of each row, 1 to 64, so that more changes a second fit into a busy one; readers add them up. Not together with rank_by.
+    - `rank_by`: measure (count, sum, min, max or distinct) by which the groups of a bucket can be listed in order, in an index of the aggregate table.
   EOT
   type = map(object({
     group_by       = optional(list(string), [])
@@ -45,8 +44,7 @@ variable "aggregates" {
       order_by = optional(string)
       accuracy = optional(number)
     }))
-    rank_by      = optional(string)
-    write_shards = optional(number, 1)
+    rank_by = optional(string)
   }))
   nullable = false
 }

@@ -16,8 +16,8 @@ locals {
   rankable = ["count", "distinct", "max", "min", "sum"]
 
   # Decimal places: the most, and those kept where none are given. A square has twice as many as its value.
-  max_scale        = { avg = 28, max = 28, min = 28, stddev = 14, sum = 28, variance = 14 }
-  default_scale    = { avg = 12, max = 12, min = 12, stddev = 6, sum = 12, variance = 6 }
+  max_scale        = { avg = 28, max = 28, min = 28, percentile = 12, stddev = 14, sum = 28, variance = 14 }
+  default_scale    = { avg = 12, max = 12, min = 12, percentile = 6, stddev = 6, sum = 12, variance = 6 }
   default_accuracy = 0.01
 
   units = ["minute", "5_minutes", "10_minutes", "15_minutes", "30_minutes", "hour", "day", "week", "month", "quarter", "year"]
@@ -27,7 +27,10 @@ locals {
   expression_operators = ["and", "in", "not", "or"]
 
   # Attributes that a row has whatever its measures are.
-  reserved = ["aggregate", "bucket", "bucket_start", "expires_at", "group", "items", "parts", "pk", "rank_group", "rank_value", "revision", "sk"]
+  reserved = ["aggregate", "bucket", "bucket_start", "expires_at", "group", "items", "pk", "rank_group", "revision", "sk"]
+
+  # The aggregate whose rows are ranked by an attribute.
+  ranked = merge([for name, aggregate in var.aggregates : aggregate.rank_by == null ? {} : { (aggregate.rank_by) = name }]...)
 
   # A transaction has at most 100 actions: one is the ledger entry, and a change both takes back and adds.
   max_changes_per_item = 49
@@ -144,8 +147,7 @@ locals {
             } : field => value if value != null
           }
         }
-        rank_by      = aggregate.rank_by
-        write_shards = aggregate.write_shards == 1 ? null : aggregate.write_shards
+        rank_by = aggregate.rank_by
       } : field => value if value != null
     }
   }
@@ -332,7 +334,7 @@ locals {
       if var.delivery != "ledger" && contains(local.indexed, it.function)
     ],
 
-    # Rankings and parts of rows
+    # Rankings
     [
       for name, aggregate in var.aggregates : "aggregates.${name}.rank_by: there is no measure \"${aggregate.rank_by}\". Use the name of one of this aggregate's: ${join(", ", keys(aggregate.measures))}."
       if aggregate.rank_by == null ? false : !contains(keys(aggregate.measures), aggregate.rank_by)
@@ -341,14 +343,13 @@ locals {
       for name, aggregate in var.aggregates : "aggregates.${name}.rank_by: ${aggregate.rank_by} cannot be sorted by, because a row does not hold the result of ${aggregate.measures[aggregate.rank_by].function} as one number. Use a measure of function ${join(", ", local.rankable)}."
       if aggregate.rank_by == null ? false : try(contains(setsubtract(local.functions, local.rankable), aggregate.measures[aggregate.rank_by].function), false)
     ],
-    [
-      for name, aggregate in var.aggregates : "aggregates.${name}.write_shards: ${aggregate.write_shards} is out of range. Use a whole number of parts from 1 to 64."
-      if aggregate.write_shards < 1 || aggregate.write_shards > 64 || floor(aggregate.write_shards) != aggregate.write_shards
-    ],
-    [
-      for name, aggregate in var.aggregates : "aggregates.${name}.rank_by: with write_shards = ${aggregate.write_shards} it would rank the parts of rows instead of rows. Leave one of the two out."
-      if aggregate.rank_by != null && aggregate.write_shards > 1
-    ],
+    # An index sorts by the attribute, which then has to be a number in every row that has it.
+    flatten([
+      for it in local.measures : [
+        for attribute in it.attributes : "${it.place}: it is kept in ${attribute}, an attribute by which rows of ${local.ranked[attribute]} are ranked and which then has to be a number everywhere. Rename one of the two."
+        if contains(["first", "last"], it.function) && contains(keys(local.ranked), attribute)
+      ]
+    ]),
 
     # Expressions: only what text alone can tell. The function parses them when it starts, and refuses the rest.
     [

@@ -19,8 +19,7 @@ variable "aggregates" {
       order_by = optional(string)
       accuracy = optional(number)
     }))
-    rank_by      = optional(string)
-    write_shards = optional(number, 1)
+    rank_by = optional(string)
   }))
   nullable = false
 

@@ -65,7 +65,7 @@ resource "aws_dynamodb_table" "aggregates" {
   }
 
   dynamic "attribute" {
-    for_each = var.rank_index ? { rank_group = "S", rank_value = "N" } : {}
+    for_each = merge(length(var.ranked_measures) > 0 ? { rank_group = "S" } : {}, { for measure in var.ranked_measures : measure => "N" })
 
     content {
       name = attribute.key
@@ -73,14 +73,14 @@ resource "aws_dynamodb_table" "aggregates" {
     }
   }
 
-  # Sparse: only rows of aggregates with rank_by have the two attributes. The groups of a bucket in order of a measure.
+  # Sparse: only rows of aggregates with rank_by have a rank_group. The groups of a bucket in order of a measure.
   dynamic "global_secondary_index" {
-    for_each = var.rank_index ? ["rank"] : []
+    for_each = var.ranked_measures
 
     content {
-      name               = global_secondary_index.value
+      name               = "rank-${global_secondary_index.value}"
       hash_key           = "rank_group"
-      range_key          = "rank_value"
+      range_key          = global_secondary_index.value
       projection_type    = "INCLUDE"
       non_key_attributes = ["aggregate", "bucket", "bucket_start", "group"]
       read_capacity      = try(var.provisioned_capacity.aggregates.read_units, null)

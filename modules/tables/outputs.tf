@@ -23,9 +23,9 @@ output "aggregate_table_arn" {
   value       = aws_dynamodb_table.aggregates.arn
 }
 
-output "rank_index_name" {
-  description = "Name of the aggregate table's index that lists the groups of a bucket in order of a measure. Null: there is none."
-  value       = var.rank_index ? "rank" : null
+output "rank_index_names" {
+  description = "Names of the aggregate table's indexes that list the groups of a bucket in order of a measure, by measure."
+  value       = { for measure in var.ranked_measures : measure => "rank-${measure}" }
 }
 
 output "ledger_table_name" {

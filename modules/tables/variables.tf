@@ -56,11 +56,16 @@ variable "create_ledger" {
   nullable    = false
 }
 
-variable "rank_index" {
-  description = "Whether the aggregate table has the index rank, which lists the groups of a bucket in order of a measure. Aggregates with rank_by need it."
-  type        = bool
-  default     = false
+variable "ranked_measures" {
+  description = "Measures, each a number of a row, by which the groups of a bucket can be listed in order: the aggregate table gets an index rank-<measure> for each, at most 20."
+  type        = set(string)
+  default     = []
   nullable    = false
+
+  validation {
+    condition     = length(var.ranked_measures) <= 20
+    error_message = "ranked_measures: there are ${length(var.ranked_measures)}, and a table has at most 20 indexes. Rank by fewer measures, or give those of several aggregates the same name."
+  }
 }
 
 variable "point_in_time_recovery" {
@@ -91,7 +96,7 @@ variable "kms_key_arn" {
 variable "provisioned_capacity" {
   description = <<-EOT
     Read and write capacity of each table, in units a second. Null: on-demand, which needs no planning.
-    The ledger's index of quarantined items gets the ledger's capacity too, the aggregate table's index for rankings that table's.
+    The ledger's index of quarantined items gets the ledger's capacity too, the aggregate table's indexes for rankings that table's.
   EOT
   type = object({
     source     = object({ read_units = number, write_units = number })

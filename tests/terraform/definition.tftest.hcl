@@ -36,7 +36,6 @@ run "a_definition_that_uses_everything_is_accepted" {
           p         = { function = "percentile", value = "latency", accuracy = 0.001 }
           p_rough   = { function = "percentile", value = "latency", accuracy = 0.1 }
         }
-        write_shards = 64
       }
       total = { measures = { lines = { function = "count" } } }
     }
@@ -77,7 +76,6 @@ run "a_definition_that_uses_everything_is_accepted" {
           p         = { function = "percentile", value = "latency", accuracy = 0.001 }
           p_rough   = { function = "percentile", value = "latency", accuracy = 0.1 }
         }
-        write_shards = 64
       }
       total = { measures = { lines = { function = "count" } } }
     }))
@@ -103,7 +101,6 @@ run "what_is_the_default_is_not_handed_over" {
           b = { function = "stddev", value = "x", scale = 6 }
           c = { function = "percentile", value = "x", accuracy = 0.01 }
         }
-        write_shards = 1
       }
     }
   }
@@ -366,7 +363,7 @@ run "a_measure_does_not_take_the_name_of_another_attribute_of_the_row" {
     aggregates = {
       a = {
         measures = {
-          for name in ["pk", "sk", "aggregate", "group", "bucket", "bucket_start", "items", "revision", "expires_at", "parts", "rank_group", "rank_value", "item"] :
+          for name in ["pk", "sk", "aggregate", "group", "bucket", "bucket_start", "items", "revision", "expires_at", "rank_group", "item"] :
           name => { function = "count" }
         }
       }
@@ -382,8 +379,8 @@ run "a_measure_does_not_take_the_name_of_another_attribute_of_the_row" {
   assert {
     condition = output.problems == tolist(concat(
       [
-        for name in ["aggregate", "bucket", "bucket_start", "expires_at", "group", "items", "parts", "pk", "rank_group", "rank_value", "revision", "sk"] :
-        "aggregates.a.measures.${name}: every row has an attribute of this name. Use a name other than aggregate, bucket, bucket_start, expires_at, group, items, parts, pk, rank_group, rank_value, revision, sk."
+        for name in ["aggregate", "bucket", "bucket_start", "expires_at", "group", "items", "pk", "rank_group", "revision", "sk"] :
+        "aggregates.a.measures.${name}: every row has an attribute of this name. Use a name other than aggregate, bucket, bucket_start, expires_at, group, items, pk, rank_group, revision, sk."
       ],
       ["aggregates.b.measures: price and price_sum are kept in the same attribute of a row, price_sum. Rename one of them."],
     ))
@@ -889,7 +886,7 @@ run "a_variance_has_at_most_fourteen_decimal_places_and_not_everything_is_rounde
           e = { function = "first", value = "x", order_by = "at", scale = 2 }
           f = { function = "last", value = "x", order_by = "at", scale = 2 }
           g = { function = "distinct", value = "x", scale = 2 }
-          h = { function = "percentile", value = "x", scale = 2 }
+          h = { function = "percentile", value = "x", scale = 13 }
         }
       }
     }
@@ -904,7 +901,7 @@ run "a_variance_has_at_most_fourteen_decimal_places_and_not_everything_is_rounde
       "aggregates.a.measures.e.scale: first takes none. Leave it out; only avg, max, min, stddev, sum, variance are rounded.",
       "aggregates.a.measures.f.scale: last takes none. Leave it out; only avg, max, min, stddev, sum, variance are rounded.",
       "aggregates.a.measures.g.scale: distinct takes none. Leave it out; only avg, max, min, stddev, sum, variance are rounded.",
-      "aggregates.a.measures.h.scale: percentile takes none. Leave it out; only avg, max, min, stddev, sum, variance are rounded.",
+      "aggregates.a.measures.h.scale: 13 is out of range. Use a whole number of decimal places from 0 to 12.",
     ])
     error_message = join("\n", output.problems)
   }
@@ -1062,7 +1059,7 @@ run "groups_are_ranked_by_a_measure_that_is_one_number_of_the_row" {
   }
 }
 
-run "a_row_has_one_to_64_parts_and_parts_are_not_ranked" {
+run "what_rows_are_ranked_by_is_a_number_in_all_of_them" {
   command = plan
 
   module {
@@ -1071,22 +1068,16 @@ run "a_row_has_one_to_64_parts_and_parts_are_not_ranked" {
 
   variables {
     aggregates = {
-      a = { measures = { lines = { function = "count" } }, write_shards = 0 }
-      b = { measures = { lines = { function = "count" } }, write_shards = 65 }
-      c = { measures = { lines = { function = "count" } }, write_shards = 1.5 }
-      d = { measures = { lines = { function = "count" } }, write_shards = 4, rank_by = "lines" }
-      e = { measures = { lines = { function = "count" } }, write_shards = 1, rank_by = "lines" }
+      a = { measures = { price = { function = "max", value = "price" } }, rank_by = "price" }
+      b = { measures = { price = { function = "last", value = "price", order_by = "at" } } }
     }
   }
 
   assert {
     condition = output.problems == tolist([
-      "aggregates.a.write_shards: 0 is out of range. Use a whole number of parts from 1 to 64.",
-      "aggregates.b.write_shards: 65 is out of range. Use a whole number of parts from 1 to 64.",
-      "aggregates.c.write_shards: 1.5 is out of range. Use a whole number of parts from 1 to 64.",
-      "aggregates.d.rank_by: with write_shards = 4 it would rank the parts of rows instead of rows. Leave one of the two out.",
+      "aggregates.b.measures.price: it is kept in price, an attribute by which rows of a are ranked and which then has to be a number everywhere. Rename one of the two.",
     ])
-    error_message = join("\n", output.problems)
+    error_message = "The ranked attribute that may be text has to be refused, and no other: ${jsonencode(output.problems)}"
   }
 }
 

@@ -92,7 +92,6 @@ run "nothing_of_a_definition_is_lost_on_the_way_to_the_function" {
           page    = { function = "last", value = "page", order_by = "at" }
           latency = { function = "percentile", value = "latency", accuracy = 0.02 }
         }
-        write_shards = 8
       }
       pages = { measures = { views = { function = "count" } }, rank_by = "views" }
     }
@@ -118,7 +117,6 @@ run "nothing_of_a_definition_is_lost_on_the_way_to_the_function" {
             page    = { function = "last", value = "page", order_by = "at" }
             latency = { function = "percentile", value = "latency", accuracy = 0.02 }
           }
-          write_shards = 8
         }
         pages = { measures = { views = { function = "count" } }, rank_by = "views" }
       }))
@@ -143,7 +141,7 @@ run "an_aggregate_with_rank_by_makes_the_index" {
   }
 
   assert {
-    condition     = output.rank_index_name == "rank"
+    condition     = output.rank_index_names == { lines = "rank-lines" }
     error_message = "Groups can be listed in order."
   }
 }
@@ -152,7 +150,7 @@ run "without_rank_by_there_is_no_index" {
   command = plan
 
   assert {
-    condition     = output.rank_index_name == null
+    condition     = length(output.rank_index_names) == 0
     error_message = "An index costs a write for each change of a row."
   }
 }

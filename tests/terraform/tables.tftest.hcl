@@ -117,7 +117,7 @@ run "the_aggregate_table_lists_groups_in_order_only_where_asked_for" {
   }
 
   assert {
-    condition     = length(aws_dynamodb_table.aggregates.global_secondary_index) == 0 && output.rank_index_name == null
+    condition     = length(aws_dynamodb_table.aggregates.global_secondary_index) == 0 && length(output.rank_index_names) == 0
     error_message = "An index costs a write for each change of a row."
   }
 }
@@ -130,7 +130,7 @@ run "groups_are_ranked_in_an_index_of_the_aggregate_table" {
   }
 
   variables {
-    rank_index = true
+    ranked_measures = ["revenue"]
     provisioned_capacity = {
       source     = { read_units = 1, write_units = 2 }
       aggregates = { read_units = 3, write_units = 4 }
@@ -141,14 +141,14 @@ run "groups_are_ranked_in_an_index_of_the_aggregate_table" {
   assert {
     condition = alltrue([
       for index in aws_dynamodb_table.aggregates.global_secondary_index :
-      index.name == "rank" && index.hash_key == "rank_group" && index.range_key == "rank_value" && index.projection_type == "INCLUDE" && index.non_key_attributes == toset(["aggregate", "bucket", "bucket_start", "group"])
+      index.name == "rank-revenue" && index.hash_key == "rank_group" && index.range_key == "revenue" && index.projection_type == "INCLUDE" && index.non_key_attributes == toset(["aggregate", "bucket", "bucket_start", "group"])
     ]) && length(aws_dynamodb_table.aggregates.global_secondary_index) == 1
-    error_message = "The index is rank: rank_group, rank_value, with aggregate, bucket, bucket_start and group."
+    error_message = "The index is rank-revenue: rank_group, revenue, with aggregate, bucket, bucket_start and group."
   }
 
   assert {
-    condition     = aws_dynamodb_table.aggregates.attribute == toset([{ name = "pk", type = "S" }, { name = "sk", type = "S" }, { name = "rank_group", type = "S" }, { name = "rank_value", type = "N" }])
-    error_message = "rank_group is a string, rank_value a number."
+    condition     = aws_dynamodb_table.aggregates.attribute == toset([{ name = "pk", type = "S" }, { name = "sk", type = "S" }, { name = "rank_group", type = "S" }, { name = "revenue", type = "N" }])
+    error_message = "rank_group is a string, the measure a number."
   }
 
   assert {
@@ -157,7 +157,7 @@ run "groups_are_ranked_in_an_index_of_the_aggregate_table" {
   }
 
   assert {
-    condition     = output.rank_index_name == "rank"
+    condition     = output.rank_index_names == { revenue = "rank-revenue" }
     error_message = "The index can be named."
   }
 }
