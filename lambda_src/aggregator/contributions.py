@@ -7,11 +7,13 @@ that asked for them was changed or removed.
 
 import json
 from decimal import Decimal
+from itertools import product
 from typing import NamedTuple
 
 from . import keys
-from .definition import Aggregate, Definition, Measure
-from .items import AttributeValue, Item, UnusableItem, type_name
+from .buckets import unit_of
+from .definition import MAX_ROWS_PER_ITEM, Aggregate, Definition, Measure
+from .items import AttributeValue, Item, UnusableItem
 from .numerics import format_number, magnitude_limit, to_scale
 
 #: Sort key of the rows of an aggregate without time bucket.
@@ -42,9 +44,10 @@ Contributions = dict[RowKey, Contribution]
 NO_CONTRIBUTIONS = "[]"
 
 
-def contributions_of(definition: Definition, item: Item) -> Contributions:
+def contributions_of(definition: Definition, item: Item, arrived_at: int | None = None) -> Contributions:
     """The contributions of an item image (DynamoDB JSON) under the declared aggregates.
 
+    ``arrived_at`` is the epoch second of the stream record of the item's insertion, None where it is not known.
     Raises :class:`UnusableItem` with the place in the declaration and the reason where they cannot be computed.
     """
     contributions: Contributions = {}
@@ -54,32 +57,42 @@ def contributions_of(definition: Definition, item: Item) -> Contributions:
             if aggregate.where is not None and not aggregate.where(item):
                 continue
             place = "group_by"
-            pk = _partition_key(aggregate, item)
+            pks = _partition_keys(aggregate, item)
+            if not pks:
+                continue
+            _check_number_of_rows(aggregate, len(pks), len(contributions))
             place = "time_bucket"
-            sk, expires_at = aggregate.time_bucket.sort_key(item) if aggregate.time_bucket else (ALL_TIME, None)
+            sks = aggregate.time_bucket.sort_keys(item, arrived_at) if aggregate.time_bucket else [(ALL_TIME, None)]
             amounts = {}
             for measure in aggregate.measures:
                 place = f"measures.{measure.name}"
                 amounts[measure.attribute] = _amount(measure, item)
         except UnusableItem as error:
             raise UnusableItem(f"aggregates.{aggregate.name}.{place}: {error}") from None
-        contributions[RowKey(pk, sk)] = Contribution(amounts, expires_at)
+        for pk in pks:
+            contributions.update({RowKey(pk, sk): Contribution(amounts, expires_at) for sk, expires_at in sks})
     return contributions
 
 
-def _partition_key(aggregate: Aggregate, item: Item) -> str:
-    parts = [aggregate.name]
-    for path in aggregate.group_by:
-        kind, raw = path.find(item)
-        if kind not in ("S", "N", "BOOL"):
-            raise UnusableItem(
-                f"attribute {path.text} is {type_name(kind)}; items are grouped by strings, numbers and booleans"
-            )
-        parts.append(keys.encode(kind, raw))
-    pk = keys.join(parts)
-    if len(pk.encode()) > MAX_PARTITION_KEY_BYTES:
+def _partition_keys(aggregate: Aggregate, item: Item) -> list[str]:
+    """The partition keys of the item's rows: one, or one for each element where the group takes a list apart."""
+    pks = [keys.join(parts) for parts in product([aggregate.name], *(path.parts(item) for path in aggregate.group_by))]
+    if any(len(pk.encode()) > MAX_PARTITION_KEY_BYTES for pk in pks):
         raise UnusableItem(f"the group's values are too long for a key of at most {MAX_PARTITION_KEY_BYTES} bytes")
-    return pk
+    return pks
+
+
+def _check_number_of_rows(aggregate: Aggregate, groups: int, others: int) -> None:
+    """Refuse an item that would contribute to more rows than one transaction can move it between.
+
+    ``groups`` are the item's groups in this aggregate, ``others`` its rows in the aggregates before.
+    """
+    rows = groups * aggregate.units
+    if rows + others > MAX_ROWS_PER_ITEM:
+        raise UnusableItem(
+            f"the item would contribute to {rows} rows of {aggregate.name} and {others} of other aggregates; at most "
+            f"{MAX_ROWS_PER_ITEM} in all fit in a transaction, so shorten the list that is grouped by its elements"
+        )
 
 
 def _amount(measure: Measure, item: Item) -> Decimal:
@@ -116,9 +129,9 @@ def description(definition: Definition, key: RowKey) -> dict[str, AttributeValue
     """The readable attributes of a row, from its key: aggregate, group, and with a time bucket its unit and start."""
     name, *parts = keys.split(key.pk)
     aggregate = definition.aggregates[name]
-    group = {path.text: keys.decode(part) for path, part in zip(aggregate.group_by, parts, strict=True)}
+    group = {path.name: keys.decode(part) for path, part in zip(aggregate.group_by, parts, strict=True)}
     attributes: dict[str, AttributeValue] = {"aggregate": {"S": name}, "group": {"M": group}}
     if aggregate.time_bucket:
-        attributes["bucket"] = {"S": aggregate.time_bucket.unit}
+        attributes["bucket"] = {"S": unit_of(key.sk)}
         attributes["bucket_start"] = {"S": aggregate.time_bucket.start(key.sk)}
     return attributes
