@@ -80,7 +80,8 @@ def test_all_errors_are_reported_at_once_each_with_its_place():
         "aggregates.sales.measures.lines.value: count takes no value; remove it, or use where to restrict what counts",
         "aggregates.sales.measures.middle.function: 'median' is not a function; they are count, sum, avg",
         "aggregates.sales.measures.evil.value: \"open('f')\": column 1: there is no function open(); the functions are "
-        "abs, coalesce, exists, length, lower, round, upper",
+        "abs, coalesce, contains, date_between, ends_with, exists, length, lower, max, min, round, starts_with, "
+        "substring, upper",
     ]
 
 
