@@ -6,8 +6,10 @@ Read the modules in this order; each imports only from those above it:
 ``numerics``         decimal arithmetic within what a DynamoDB number can hold
 ``items``            reading attributes out of an item image (DynamoDB JSON)
 ``keys``             attribute values as parts of readable, collision-free keys
+``times``            points in time, and the changes of clock of time zones
 ``expressions``      the language of ``value`` and ``where``
 ``buckets``          time buckets
+``groups``           the group of an item: attributes, defaults, elements of lists
 ``measures``         the functions of measures: what an item adds to a row, and how it is kept
 ``definition``       the declared aggregates, parsed and checked
 ``contributions``    what one source item adds to which rows: the pure core

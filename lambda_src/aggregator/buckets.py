@@ -1,49 +1,86 @@
-"""Time buckets: which bucket a point in time falls into, when it begins, and when its row expires.
+"""Time buckets: which buckets a point in time falls into, when they begin, and when their rows expire.
 
 The bucket stands in a row's sort key as ``<unit>#<label>``. Labels sort by time: from a day upwards the
 local date of the zone (``day#2010-12-01``, ``month#2010-12``), below a day the instant in UTC
 (``hour#2010-12-01T08:00Z``), because local hours repeat when the clocks go back.
+
+The buckets of a unit and zone tile time: each begins where the one before ends, whatever the clocks do.
+docs/aggregates.md says what that means at a change of clock.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from decimal import Decimal
-from importlib import resources
-from io import BytesIO
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
-from .items import AttributePath, Item, UnusableItem, type_name
-from .numerics import ARITHMETIC
+from .items import AttributePath, Item, UnusableItem
+from .times import beginning, clock_change, instant, outside_the_calendar
 
-#: Epoch numbers of this size and above are milliseconds: as seconds they would lie after the year 5138.
-_FIRST_MILLISECONDS = 100_000_000_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
-class _Unit:
-    """How long buckets of a unit are: the label of a bucket's start, and the reverse, and the start of the next."""
+class _Days:
+    """A unit of whole days: the first day of the bucket of a day, the first day of the next, the label and back."""
 
-    start: Callable[[datetime], datetime]
-    next: Callable[[datetime], datetime]
-    label: Callable[[datetime], str]
-    parse: Callable[[str], date] | None  # None: the label is an instant in UTC
+    first: Callable[[date], date]
+    next: Callable[[date], date]
+    label: Callable[[date], str]
+    parse: Callable[[str], date]
+
+    def bucket(self, local: datetime, zone: tzinfo) -> tuple[str, Callable[[], datetime]]:
+        """The label of the bucket that a time in the zone falls into, and what tells its end."""
+        first = self.first(local.date())
+        # Where the clock has gone back over the start of a bucket, that bucket has begun and goes on.
+        if local.fold and beginning(self.next(first), zone).astimezone(UTC) <= local.astimezone(UTC):
+            first = self.next(first)
+        return self.label(first), lambda: beginning(self.next(first), zone)
+
+    def start(self, label: str, zone: tzinfo) -> datetime:
+        """When the bucket with this label begins."""
+        return beginning(self.parse(label), zone)
 
 
-def _midnight(moment: datetime) -> datetime:
-    return moment.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+@dataclass(frozen=True)
+class _Seconds:
+    """A unit below a day: its length in seconds, by which a day can be divided."""
+
+    length: int
+
+    def bucket(self, local: datetime, zone: tzinfo) -> tuple[str, Callable[[], datetime]]:
+        """The label of the bucket that a time in the zone falls into, and what tells its end."""
+        # What the zone's own clock shows is cut, so that hours of zones with an offset of 30 or 45 minutes are theirs.
+        into = (local.hour * 3600 + local.minute * 60 + local.second) % self.length
+        moment = local.astimezone(UTC).replace(microsecond=0)
+        nominal = moment - timedelta(seconds=into)
+        start = nominal
+        if self._cut(start, local, zone):
+            start = clock_change(start, moment, zone)
+
+        def end() -> datetime:
+            last = nominal + timedelta(seconds=self.length - 1)
+            return clock_change(moment, last, zone) if self._cut(last, local, zone) else last + _SECOND
+
+        return _utc_label(start), end
+
+    def _cut(self, moment: datetime, local: datetime, zone: tzinfo) -> bool:
+        """Whether the clock moves between the two by what is no multiple of the unit, as Lord Howe's does by half an
+        hour: then a bucket ends there and another begins. A move by whole units leaves the buckets as they are."""
+        moved = (moment.astimezone(zone).utcoffset() or timedelta()) - (local.utcoffset() or timedelta())
+        return bool(moved % timedelta(seconds=self.length))
+
+    def start(self, label: str, zone: tzinfo) -> datetime:
+        """When the bucket with this label begins."""
+        return datetime.fromisoformat(label).astimezone(zone)
 
 
-def _month(moment: datetime, step: int) -> datetime:
-    """The first midnight of the span of ``step`` months (1, 3, 12) that ``moment`` lies in."""
-    return _midnight(moment).replace(month=moment.month - (moment.month - 1) % step, day=1)
+def _months(step: int, label: Callable[[date], str], parse: Callable[[str], date]) -> _Days:
+    """A unit of ``step`` months: 1, 3 or 12."""
 
+    def next_first(first: date) -> date:
+        years, month = divmod(first.month - 1 + step, 12)
+        return date(first.year + years, month + 1, 1)
 
-def _months_later(start: datetime, months: int) -> datetime:
-    years, month = divmod(start.month - 1 + months, 12)
-    return start.replace(year=start.year + years, month=month + 1)
+    return _Days(lambda day: date(day.year, day.month - (day.month - 1) % step, 1), next_first, label, parse)
 
 
 def _utc_label(moment: datetime) -> str:
@@ -63,146 +100,76 @@ def _quarter(label: str) -> date:
     return date(int(year), 3 * int(quarter) - 2, 1)
 
 
-def _truncate_hour(moment: datetime) -> datetime:
-    # Through local time, so that the hours of zones with an offset of 30 or 45 minutes begin on their own full hour.
-    return moment.replace(minute=0, second=0, microsecond=0)
-
-
-UNITS: dict[str, _Unit] = {
-    "minute": _Unit(
-        lambda m: m.replace(second=0, microsecond=0),
-        lambda s: (s.astimezone(UTC) + timedelta(minutes=1)).astimezone(s.tzinfo),
-        _utc_label,
-        None,
-    ),
-    "hour": _Unit(
-        _truncate_hour,
-        lambda s: (s.astimezone(UTC) + timedelta(hours=1)).astimezone(s.tzinfo),
-        _utc_label,
-        None,
-    ),
-    "day": _Unit(_midnight, lambda s: s + timedelta(days=1), lambda s: s.isoformat()[:10], date.fromisoformat),
-    "week": _Unit(
-        lambda m: _midnight(m - timedelta(days=m.weekday())),
-        lambda s: s + timedelta(days=7),
-        lambda s: "{:04}-W{:02}".format(*s.isocalendar()),
+UNITS: dict[str, _Days | _Seconds] = {
+    "minute": _Seconds(60),
+    "5_minutes": _Seconds(5 * 60),
+    "10_minutes": _Seconds(10 * 60),
+    "15_minutes": _Seconds(15 * 60),
+    "30_minutes": _Seconds(30 * 60),
+    "hour": _Seconds(3600),
+    "day": _Days(lambda day: day, lambda day: day + timedelta(days=1), date.isoformat, date.fromisoformat),
+    "week": _Days(
+        lambda day: day - timedelta(days=day.weekday()),
+        lambda day: day + timedelta(days=7),
+        lambda day: "{:04}-W{:02}".format(*day.isocalendar()),
         _iso_week,
     ),
-    "month": _Unit(
-        lambda m: _month(m, 1),
-        lambda s: _months_later(s, 1),
-        lambda s: s.isoformat()[:7],
-        lambda label: date.fromisoformat(f"{label}-01"),
-    ),
-    "quarter": _Unit(
-        lambda m: _month(m, 3),
-        lambda s: _months_later(s, 3),
-        lambda s: f"{s.isoformat()[:4]}-Q{(s.month + 2) // 3}",
-        _quarter,
-    ),
-    "year": _Unit(
-        lambda m: _month(m, 12),
-        lambda s: _months_later(s, 12),
-        lambda s: s.isoformat()[:4],
-        lambda label: date(int(label), 1, 1),
-    ),
+    "month": _months(1, lambda day: day.isoformat()[:7], lambda label: date.fromisoformat(f"{label}-01")),
+    "quarter": _months(3, lambda day: f"{day.isoformat()[:4]}-Q{(day.month + 2) // 3}", _quarter),
+    "year": _months(12, lambda day: day.isoformat()[:4], lambda label: date(int(label), 1, 1)),
 }
-
-
-def time_zone(name: str) -> tzinfo:
-    """The IANA time zone of this name. Raises ``ValueError`` for a name that is not in the database.
-
-    Takes the system's database, else the one inside python-dateutil, which comes with the runtime's boto3: minimal
-    Lambda images have been seen without tzdata.
-    """
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return _bundled_time_zone(name)
-
-
-def _bundled_time_zone(name: str) -> tzinfo:
-    # Imported here because a system that has the database, the usual case, never needs it.
-    import tarfile
-
-    refusal = f"{name!r} is not an IANA time zone; write one such as UTC, Europe/London or America/New_York"
-    try:
-        archive = resources.files("dateutil.zoneinfo").joinpath("dateutil-zoneinfo.tar.gz").read_bytes()
-    except (ModuleNotFoundError, FileNotFoundError):
-        raise ValueError(refusal) from None
-    with tarfile.open(fileobj=BytesIO(archive)) as tar:
-        try:
-            member = tar.extractfile(name)
-            if member is not None:
-                return ZoneInfo.from_file(BytesIO(member.read()), key=name)
-        except (KeyError, ValueError):
-            pass
-    raise ValueError(refusal)
-
-
-def instant(path: AttributePath, zone: tzinfo, item: Item) -> datetime:
-    """The instant in an attribute, to the microsecond; without offset it is local time, the earlier of two readings.
-
-    Raises ``UnusableItem`` where the attribute is missing or is no time.
-    """
-    kind, raw = path.find(item)
-    if kind == "N":
-        seconds = Decimal(raw)
-        if seconds.copy_abs() >= _FIRST_MILLISECONDS:
-            seconds = ARITHMETIC.scaleb(seconds, -3)
-        try:
-            # What is finer than a microsecond goes, downwards; float would round it.
-            return _EPOCH + timedelta(microseconds=math.floor(ARITHMETIC.scaleb(seconds, 6)))
-        except (OverflowError, ArithmeticError):
-            raise _out_of_range(path) from None
-    if kind == "S":
-        try:
-            moment = datetime.fromisoformat(raw)
-        except ValueError:
-            raise UnusableItem(
-                f"attribute {path.text} is not a time; ISO 8601 (2010-12-01T08:26:00Z) "
-                "or a number of seconds or milliseconds since 1970 is"
-            ) from None
-        try:
-            # By way of UTC: a local time that the clock leaves out stands for a later one, maybe of the next day.
-            return (moment if moment.tzinfo else moment.replace(tzinfo=zone, fold=0)).astimezone(UTC)
-        except (OverflowError, OSError, ValueError):
-            raise _out_of_range(path) from None
-    raise UnusableItem(f"attribute {path.text} is {type_name(kind)}; a time is a string or a number")
-
-
-def _out_of_range(path: AttributePath) -> UnusableItem:
-    return UnusableItem(f"attribute {path.text} is a time outside the years 1 to 9999")
 
 
 @dataclass(frozen=True)
 class TimeBucket:
-    """The declared time bucket of an aggregate: attribute, unit, zone and how long rows are kept after their bucket."""
+    """The declared time buckets of an aggregate.
 
-    path: AttributePath
-    unit: str
+    ``path`` is the time attribute, None for the arrival time; ``units`` are one or more of :data:`UNITS`;
+    ``retention_days`` is how long rows are kept after the end of their bucket, None for ever.
+    """
+
+    path: AttributePath | None
+    units: tuple[str, ...]
     zone: tzinfo
     retention_days: int | None
 
-    def sort_key(self, item: Item) -> tuple[str, int | None]:
-        """The row's sort key for an item image, and the epoch second at which the row expires (None: never).
+    def sort_keys(self, item: Item, arrived_at: int | None = None) -> list[tuple[str, int | None]]:
+        """For each unit the row's sort key, and the epoch second at which the row expires (None: never).
 
-        Raises ``UnusableItem`` where the time attribute is missing or is no time.
+        ``arrived_at`` is the epoch second of the stream record of the item's insertion, None where it is not known.
+        Raises ``UnusableItem`` where the time is missing or is no time.
         """
-        unit = UNITS[self.unit]
+        what = f"attribute {self.path.text}" if self.path else "the arrival"
+        local_time = self._moment(item, arrived_at, what)
+        found: list[tuple[str, int | None]] = []
         try:
-            start = unit.start(instant(self.path, self.zone, item).astimezone(self.zone))
-            expires_at = None
-            if self.retention_days is not None:
-                expires_at = int(unit.next(start).timestamp()) + self.retention_days * 86_400
-            return f"{self.unit}#{unit.label(start)}", expires_at
+            local = local_time.astimezone(self.zone)
+            for unit in self.units:
+                label, end = UNITS[unit].bucket(local, self.zone)
+                expires_at = None
+                if self.retention_days is not None:
+                    expires_at = int(end().timestamp()) + self.retention_days * 86_400
+                found.append((f"{unit}#{label}", expires_at))
         except (OverflowError, OSError, ValueError):
-            raise _out_of_range(self.path) from None
+            raise outside_the_calendar(what) from None
+        return found
 
     def start(self, sort_key: str) -> str:
         """When the bucket of a row begins, in ISO 8601 with the zone's offset, from the row's sort key."""
-        unit = UNITS[self.unit]
-        label = sort_key.partition("#")[2]
-        if unit.parse is None:
-            return datetime.fromisoformat(label).astimezone(self.zone).isoformat()
-        return datetime.combine(unit.parse(label), time(), tzinfo=self.zone).isoformat()
+        unit, _, label = sort_key.partition("#")
+        return UNITS[unit].start(label, self.zone).isoformat()
+
+    def _moment(self, item: Item, arrived_at: int | None, what: str) -> datetime:
+        if self.path is None:
+            if arrived_at is None:
+                raise UnusableItem(
+                    "the arrival time is not known: only the stream record of the item's insertion tells it, "
+                    "and this was not read from one; to count such items too, declare a time attribute"
+                )
+            return datetime.fromtimestamp(arrived_at, UTC)
+        return instant(self.path, self.zone, item)
+
+
+def unit_of(sort_key: str) -> str:
+    """The unit of a row's sort key: ``day`` of ``day#2010-12-01``."""
+    return sort_key.partition("#")[0]

@@ -8,12 +8,14 @@ that asked for them was changed or removed.
 import json
 from collections.abc import Mapping
 from decimal import Decimal
+from itertools import product
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from . import keys
-from .definition import Aggregate, Definition
-from .items import AttributeValue, Item, UnusableItem, type_name
+from .buckets import unit_of
+from .definition import MAX_ACTIONS_PER_ITEM, Aggregate, Definition
+from .items import AttributeValue, Item, UnusableItem
 from .measures import Indexed, shares_of
 from .numerics import format_number
 
@@ -51,46 +53,61 @@ Contributions = dict[RowKey, Contribution]
 NO_CONTRIBUTIONS = "[]"
 
 
-def contributions_of(definition: Definition, item: Item) -> Contributions:
+def contributions_of(definition: Definition, item: Item, arrived_at: int | None = None) -> Contributions:
     """The contributions of an item image (DynamoDB JSON) under the declared aggregates.
 
+    ``arrived_at`` is the epoch second of the stream record of the item's insertion, None where it is not known.
     Raises :class:`UnusableItem` with the place in the declaration and the reason where they cannot be computed.
     """
     contributions: Contributions = {}
+    actions = 0
     for aggregate in definition.aggregates.values():
         place = "where"
         try:
             if aggregate.where is not None and not aggregate.where(item):
                 continue
             place = "group_by"
-            pk = _partition_key(aggregate, item)
+            pks = _partition_keys(aggregate, item)
+            if not pks:
+                continue
+            actions += _actions(aggregate, len(pks), actions)
             place = "time_bucket"
-            sk, expires_at = aggregate.time_bucket.sort_key(item) if aggregate.time_bucket else (ALL_TIME, None)
+            sks = aggregate.time_bucket.sort_keys(item, arrived_at) if aggregate.time_bucket else [(ALL_TIME, None)]
         except UnusableItem as error:
             raise UnusableItem(f"aggregates.{aggregate.name}.{place}: {error}") from None
         try:
             shares = shares_of(aggregate.measures, aggregate.indexes, item)
         except UnusableItem as error:
             raise UnusableItem(f"aggregates.{aggregate.name}.{error}") from None
-        contributions[RowKey(pk, sk)] = Contribution(
-            shares.amounts, expires_at, aggregate.layout, shares.indexed, shares.distinct
-        )
+        for pk in pks:
+            for sk, expires_at in sks:
+                contributions[RowKey(pk, sk)] = Contribution(
+                    shares.amounts, expires_at, aggregate.layout, shares.indexed, shares.distinct
+                )
     return contributions
 
 
-def _partition_key(aggregate: Aggregate, item: Item) -> str:
-    parts = [aggregate.name]
-    for path in aggregate.group_by:
-        kind, raw = path.find(item)
-        if kind not in ("S", "N", "BOOL"):
-            raise UnusableItem(
-                f"attribute {path.text} is {type_name(kind)}; items are grouped by strings, numbers and booleans"
-            )
-        parts.append(keys.encode(kind, raw))
-    pk = keys.join(parts)
-    if len(pk.encode()) > MAX_PARTITION_KEY_BYTES:
+def _partition_keys(aggregate: Aggregate, item: Item) -> list[str]:
+    """The partition keys of the item's rows: one, or one for each element where the group takes a list apart."""
+    pks = [keys.join(parts) for parts in product([aggregate.name], *(path.parts(item) for path in aggregate.group_by))]
+    if any(len(pk.encode()) > MAX_PARTITION_KEY_BYTES for pk in pks):
         raise UnusableItem(f"the group's values are too long for a key of at most {MAX_PARTITION_KEY_BYTES} bytes")
-    return pk
+    return pks
+
+
+def _actions(aggregate: Aggregate, groups: int, others: int) -> int:
+    """How many writes an item of so many groups needs in an aggregate, with ``others`` in the aggregates before.
+
+    Refuses an item that needs more than one transaction can make to take it back and put it in again.
+    """
+    actions = groups * aggregate.units * aggregate.actions
+    if actions + others > MAX_ACTIONS_PER_ITEM:
+        raise UnusableItem(
+            f"the item would need {actions} writes for its {groups} groups of {aggregate.name} and {others} for other "
+            f"aggregates; at most {MAX_ACTIONS_PER_ITEM} in all fit in a transaction, so shorten the list that is "
+            "grouped by its elements"
+        )
+    return actions
 
 
 def to_text(contributions: Contributions) -> str:
@@ -148,12 +165,12 @@ def description(definition: Definition, key: RowKey) -> dict[str, AttributeValue
     """The readable attributes of a row, from its key: aggregate, group, and with a time bucket its unit and start."""
     name, *parts = keys.split(key.pk)
     aggregate = definition.aggregates[name]
-    group = {path.text: keys.decode(part) for path, part in zip(aggregate.group_by, parts, strict=True)}
+    group = {path.name: keys.decode(part) for path, part in zip(aggregate.group_by, parts, strict=True)}
     attributes: dict[str, AttributeValue] = {"aggregate": {"S": name}, "group": {"M": group}}
     if aggregate.rank_by:
         # The partition key of the index that sorts by the measure: the groups of one bucket stand together.
         attributes["rank_group"] = {"S": keys.join((name, key.sk))}
     if aggregate.time_bucket:
-        attributes["bucket"] = {"S": aggregate.time_bucket.unit}
+        attributes["bucket"] = {"S": unit_of(key.sk)}
         attributes["bucket_start"] = {"S": aggregate.time_bucket.start(key.sk)}
     return attributes

@@ -10,17 +10,20 @@ import hashlib
 import json
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from decimal import Decimal
 from typing import Any
 
-from .buckets import UNITS, TimeBucket, time_zone
+from .buckets import UNITS, TimeBucket
 from .expressions import Expression, ExpressionError, compile_condition, compile_number, compile_scalar
+from .groups import GroupAttribute
 from .items import AttributePath
 from .measures import DEFAULT_ACCURACY, FUNCTIONS, MAX_BIN_BYTES, Measure, indexes_of
 from .numerics import DEFAULT_SCALE, MAX_SCALE
+from .times import time_zone
 
 #: Attributes that every row has; no measure may take their names.
 ROW_ATTRIBUTES = frozenset(
@@ -36,8 +39,8 @@ MAX_MEASURES = 50
 MAX_GROUP_ATTRIBUTES = 10
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_AGGREGATE_FIELDS = ("group_by", "where", "time_bucket", "measures", "rank_by")
-_BUCKET_FIELDS = ("attribute", "unit", "timezone", "retention_days")
+_AGGREGATE_FIELDS = ("group_by", "group_defaults", "where", "time_bucket", "measures", "rank_by")
+_BUCKET_FIELDS = ("attribute", "arrival", "unit", "units", "timezone", "retention_days")
 _MEASURE_FIELDS = ("function", "value", "scale", "order_by", "accuracy")
 #: How many decimal places a measure keeps: the default and the most. Squares are kept with twice as many.
 _SCALES = dict.fromkeys(("sum", "avg", "min", "max"), (DEFAULT_SCALE, MAX_SCALE)) | {
@@ -68,7 +71,7 @@ class Aggregate:
     """
 
     name: str
-    group_by: tuple[AttributePath, ...]
+    group_by: tuple[GroupAttribute, ...]
     where: Expression | None
     time_bucket: TimeBucket | None
     measures: tuple[Measure, ...]
@@ -79,14 +82,19 @@ class Aggregate:
     def __post_init__(self) -> None:
         object.__setattr__(self, "indexes", indexes_of(self.measures))
         zone = str(self.time_bucket.zone) if self.time_bucket else None
-        readable = json.dumps([[path.text for path in self.group_by], zone, self.rank_by])
+        readable = json.dumps([[attribute.name for attribute in self.group_by], zone, self.rank_by])
         object.__setattr__(self, "layout", hashlib.sha256(readable.encode()).hexdigest()[:6])
 
     @property
     def actions(self) -> int:
-        """How many writes an item can need in it: the row, its index entries and reference counts."""
+        """How many writes an item needs for one row: the row, its index entries and reference counts."""
         counted = sum(measure.function == "distinct" for measure in self.measures)
         return 1 + len(set(self.indexes.values())) + counted
+
+    @property
+    def units(self) -> int:
+        """How many rows an item contributes to in each of its groups: one a unit of the time bucket."""
+        return len(self.time_bucket.units) if self.time_bucket else 1
 
 
 @dataclass(frozen=True)
@@ -110,9 +118,10 @@ def decode(encoded: str) -> str:
         ) from None
 
 
-def parse(text: str) -> Definition:
+def parse(text: str, *, append_only: bool = False) -> Definition:
     """Parse and check a definition in JSON: ``{"<aggregate>": {"group_by": [...], "measures": {...}, ...}, ...}``.
 
+    ``append_only`` says that source items are never changed or deleted; buckets of arrival time need that.
     Raises :class:`DefinitionError` with all problems found.
     """
     problems: list[str] = []
@@ -122,9 +131,9 @@ def parse(text: str) -> Definition:
         raise DefinitionError([f"the definition is not JSON: {error}"]) from None
     if not isinstance(declared, dict) or not declared:
         raise DefinitionError(["aggregates: declare at least one, as a map from its name to its declaration"])
-    reader = _Reader(problems)
+    reader = _Reader(problems, append_only)
     aggregates = {name: reader.aggregate(f"aggregates.{name}", name, body) for name, body in declared.items()}
-    actions = sum(aggregate.actions for aggregate in aggregates.values() if aggregate)
+    actions = sum(aggregate.units * aggregate.actions for aggregate in aggregates.values() if aggregate)
     if actions > MAX_ACTIONS_PER_ITEM:
         problems.append(
             f"aggregates: an item can need {actions} writes, one for each row, each value that min, max, first and "
@@ -143,11 +152,12 @@ def _clashes(aggregates: dict[str, Aggregate | None]) -> list[str]:
     declared = [aggregate for aggregate in aggregates.values() if aggregate]
     ranked = {aggregate.rank_by: aggregate.name for aggregate in declared if aggregate.rank_by}
     return [
-        f"aggregates.{aggregate.name}.measures.{measure.name}: the rows of {ranked[measure.name]} are sorted by an "
-        "attribute of this name, which has to be a number; rename one of the two"
+        f"aggregates.{aggregate.name}.measures.{measure.name}: is kept in the row's attribute {attribute}, by which "
+        f"rows of {ranked[attribute]} are ranked and which then has to be a number everywhere; rename one of the two"
         for aggregate in declared
         for measure in aggregate.measures
-        if measure.name in ranked and measure.function in ("first", "last")
+        for attribute in measure.attributes
+        if measure.function in ("first", "last") and attribute in ranked
     ]
 
 
@@ -164,8 +174,9 @@ def _without_duplicates(pairs: list[tuple[str, Any]], problems: list[str]) -> di
 class _Reader:
     """Reads declarations and notes every problem with its place instead of stopping at the first."""
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: list[str], append_only: bool) -> None:
         self._problems = problems
+        self._append_only = append_only
 
     def _problem(self, place: str, text: str) -> None:
         self._problems.append(f"{place}: {text}")
@@ -210,7 +221,7 @@ class _Reader:
             return None
         where = fields.get("where")
         bucket = fields.get("time_bucket")
-        group_by = self._group_by(f"{place}.group_by", fields.get("group_by") or [])
+        group_by = self._group(place, fields.get("group_by") or [], fields.get("group_defaults"))
         condition = None if where is None else self._expression(f"{place}.where", where, compile_condition)
         time_bucket = None if bucket is None else self._time_bucket(f"{place}.time_bucket", bucket)
         measures = self._measures(f"{place}.measures", fields.get("measures"), time_bucket)
@@ -244,25 +255,55 @@ class _Reader:
             return str(name)
         return None
 
-    def _group_by(self, place: str, declared: Any) -> tuple[AttributePath, ...]:
+    def _group(self, place: str, declared: Any, defaults: Any) -> tuple[GroupAttribute, ...]:
+        attributes = self._group_by(f"{place}.group_by", declared)
+        defaults = self._group_defaults(f"{place}.group_defaults", {} if defaults is None else defaults, declared)
+        # What a row calls an attribute is its path without [*], unless that is another attribute's.
+        names = Counter(attribute.name for attribute in attributes)
+        return tuple(
+            replace(
+                attribute,
+                name=attribute.name if names[attribute.name] == 1 else attribute.text,
+                default=defaults.get(attribute.text),
+            )
+            for attribute in attributes
+        )
+
+    def _group_by(self, place: str, declared: Any) -> list[GroupAttribute]:
         if not isinstance(declared, list):
             self._problem(place, 'has to be a list of attribute paths, such as ["stock_code"]')
-            return ()
+            return []
         if len(declared) > MAX_GROUP_ATTRIBUTES:
             self._problem(place, f"names {len(declared)} attributes; at most {MAX_GROUP_ATTRIBUTES} are allowed")
         for path in dict.fromkeys(str(path) for path in declared if declared.count(path) > 1):
             self._problem(place, f"names {path} more than once")
-        paths = [self._path(f"{place}[{index}]", text) for index, text in enumerate(declared)]
-        return tuple(path for path in paths if path)
+        attributes: list[GroupAttribute] = []
+        for index, text in enumerate(declared):
+            try:
+                attributes.append(GroupAttribute.parse(text if isinstance(text, str) else ""))
+            except ValueError as error:
+                self._problem(f"{place}[{index}]", str(error))
+        if sum(attribute.each_element for attribute in attributes) > 1:
+            self._problem(place, "has [*] in more than one path; take one list apart, or declare two aggregates")
+        return attributes
+
+    def _group_defaults(self, place: str, declared: Any, group_by: Any) -> dict[str, str]:
+        if not isinstance(declared, dict):
+            self._problem(place, 'has to be a map from a path of group_by to a string, such as { country = "unknown" }')
+            return {}
+        for text, default in declared.items():
+            if not isinstance(group_by, list) or text not in group_by:
+                self._problem(f"{place}.{text}", "is not in group_by; write the path as it stands there, or remove it")
+            if not isinstance(default, str):
+                self._problem(f"{place}.{text}", "has to be a string, which stands where the attribute is missing")
+        return {text: default for text, default in declared.items() if isinstance(default, str)}
 
     def _time_bucket(self, place: str, body: Any) -> TimeBucket | None:
         fields = self._object(place, body, _BUCKET_FIELDS)
         if fields is None:
             return None
-        path = self._path(f"{place}.attribute", fields.get("attribute"))
-        unit = fields.get("unit")
-        if not isinstance(unit, str) or unit not in UNITS:
-            self._problem(f"{place}.unit", f"{unit!r} is not a unit; the units are {', '.join(UNITS)}")
+        path = self._time_attribute(place, fields.get("attribute"), fields.get("arrival"))
+        units = self._units(place, fields.get("unit"), fields.get("units"))
         zone_name = fields.get("timezone")
         zone = None
         try:
@@ -272,7 +313,46 @@ class _Reader:
         retention_days = fields.get("retention_days")
         if retention_days is not None:
             self._whole_number(f"{place}.retention_days", retention_days, 1, 36_500, "days")
-        return TimeBucket(path, str(unit), zone, retention_days) if path and zone else None
+        return TimeBucket(path, units, zone, retention_days) if zone else None
+
+    def _time_attribute(self, place: str, attribute: Any, arrival: Any) -> AttributePath | None:
+        """The path of the time attribute, or None where the arrival time is declared."""
+        if arrival is not None and not isinstance(arrival, bool):
+            self._problem(f"{place}.arrival", "has to be true or false")
+            return None
+        if not arrival:
+            if attribute is None:
+                self._problem(place, "needs a time: attribute names the item's, and arrival = true takes the record's")
+                return None
+            return self._path(f"{place}.attribute", attribute)
+        if attribute is not None:
+            self._problem(place, "has both attribute and arrival = true; keep one of them")
+        if not self._append_only:
+            self._problem(
+                f"{place}.arrival",
+                "is only possible with append_only = true: a change or deletion does not tell which bucket the item "
+                "arrived in; declare append_only, or name a time attribute",
+            )
+        return None
+
+    def _units(self, place: str, unit: Any, units: Any) -> tuple[str, ...]:
+        if (unit is None) == (units is None):
+            said = "neither unit nor units" if unit is None else "both unit and units"
+            self._problem(place, f'has {said}; write one of them: unit = "day", or units = ["day", "month"]')
+            return ()
+        if units is None:
+            declared, places = [unit], [f"{place}.unit"]
+        elif isinstance(units, list) and units:
+            declared, places = units, [f"{place}.units[{index}]" for index in range(len(units))]
+        else:
+            self._problem(f"{place}.units", 'has to be a list of at least one unit, such as ["day", "month"]')
+            return ()
+        for one, where in zip(declared, places, strict=True):
+            if not isinstance(one, str) or one not in UNITS:
+                self._problem(where, f"{one!r} is not a unit; the units are {', '.join(UNITS)}")
+        for one in dict.fromkeys(str(one) for one in declared if declared.count(one) > 1):
+            self._problem(f"{place}.units", f"names {one} more than once; name each unit once")
+        return tuple(str(one) for one in declared)
 
     def _measures(self, place: str, declared: Any, bucket: TimeBucket | None) -> tuple[Measure, ...]:
         if not isinstance(declared, dict) or not declared:

@@ -8,7 +8,9 @@ once, when the function starts; nothing is ever handed to ``eval``. Allowed are
 - ``== != < <= > >=`` between two numbers or two strings (booleans: ``==`` and ``!=``), chained as in ``0 < x < 10``;
 - ``in`` and ``not in`` a parenthesised list of constants or a list or set attribute;
 - ``and or not`` on booleans;
-- the functions of :data:`FUNCTIONS`.
+- the functions of :data:`FUNCTIONS`, and those that look at more than the values of their arguments.
+
+docs/expressions.md describes the language to those who write in it.
 
 An expression that cannot be evaluated for an item (attribute missing, NULL or of a type that does not fit, division
 by zero) raises :class:`~aggregator.items.UnusableItem`: the item is quarantined, never counted by guess.
@@ -16,13 +18,16 @@ by zero) raises :class:`~aggregator.items.UnusableItem`: the item is quarantined
 
 import ast
 import operator
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, date, timedelta
 from decimal import Decimal, DecimalException
 from typing import Any, Literal
 
 from .items import AttributePath, Item, MissingAttribute, UnusableItem, to_python
-from .numerics import ARITHMETIC, DIVISION, ZERO
+from .numerics import ARITHMETIC, DIVISION, MAX_SCALE, ZERO
+from .times import beginning, moment, time_zone
 
 #: What is known of a result before any item is seen; "any" where only the item decides.
 Kind = Literal["number", "string", "boolean", "list", "any"]
@@ -68,6 +73,8 @@ def compile_scalar(text: str) -> Expression:
     return _compile(text, "any")
 
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_ALL_ELEMENTS = re.compile(r"\[\s*\*\s*\]")
 #: Columns that :func:`_wrap` puts before the first line.
 _SHIFT = 2
 
@@ -87,6 +94,13 @@ def _compile(text: str, wanted: Kind) -> Expression:
         if (error.lineno or 0) > len(lines):
             raise ExpressionError(f"column {len(lines[-1]) + 1}: ends where something has to follow") from None
         column = max((error.offset or 0) - (_SHIFT if error.lineno == 1 else 0), 1)
+        if any(
+            found.start() < column <= found.end() for found in _ALL_ELEMENTS.finditer(lines[(error.lineno or 1) - 1])
+        ):
+            raise ExpressionError(
+                f"column {column}: [*] may only stand in group_by; name one element, as in lines[0], "
+                "or ask contains(list, value)"
+            ) from None
         # Python's advice after the full stop is for Python's users.
         reason, _, advice = error.msg.partition(". ")
         if "forgot a comma" in advice:
@@ -196,31 +210,56 @@ def _scalar(compiled: _Compiled, node: ast.expr) -> Evaluate:
 
 @dataclass(frozen=True)
 class _Function:
-    """A function of strict arguments: the kinds it takes, the kind it gives, and what computes it."""
+    """A function of strict arguments: the kinds it takes, the kind it gives, and what computes it.
+
+    ``optional`` arguments may be left out at the end. ``whole`` are the arguments, counted from 0, that have to be
+    whole numbers from 0 to the one given.
+    """
 
     takes: tuple[Kind, ...]
     gives: Kind
     compute: Callable[..., Any]
     usage: str
     optional: int = 0
+    whole: dict[int, int] = field(default_factory=dict)
 
 
 def _round(value: Decimal, places: Decimal = ZERO) -> Decimal:
-    if places != places.to_integral_value() or not 0 <= places <= 28:
-        raise UnusableItem("round() takes a whole number of decimal places from 0 to 28")
     return ARITHMETIC.quantize(value, Decimal((0, (1,), -int(places))))
 
 
-#: Name to function. ``exists`` and ``coalesce`` stand apart because they look at attributes that may be missing.
+def _substring(text: str, start: Decimal, count: Decimal | None = None) -> str:
+    return text[int(start) :] if count is None else text[int(start) : int(start) + int(count)]
+
+
+#: No string of an item is longer: it has at most 400 KB.
+_MAX_CHARACTERS = 409_600
+
+#: Name to function.
 FUNCTIONS: dict[str, _Function] = {
     "abs": _Function(("number",), "number", Decimal.copy_abs, "abs(number)"),
     "length": _Function(("any",), "number", lambda value: Decimal(len(value)), "length(string or list)"),
     "lower": _Function(("string",), "string", str.lower, "lower(string)"),
-    "round": _Function(("number", "number"), "number", _round, "round(number, decimal places)", optional=1),
+    "ends_with": _Function(("string", "string"), "boolean", str.endswith, "ends_with(string, part)"),
+    "round": _Function(
+        ("number", "number"), "number", _round, "round(number, decimal places)", optional=1, whole={1: MAX_SCALE}
+    ),
+    "starts_with": _Function(("string", "string"), "boolean", str.startswith, "starts_with(string, part)"),
+    "substring": _Function(
+        ("string", "number", "number"),
+        "string",
+        _substring,
+        "substring(string, start, count)",
+        optional=1,
+        whole={1: _MAX_CHARACTERS, 2: _MAX_CHARACTERS},
+    ),
     "upper": _Function(("string",), "string", str.upper, "upper(string)"),
 }
-_LOOKING_AT_MISSING = ("coalesce", "exists")
-_FUNCTION_NAMES = ", ".join(sorted([*FUNCTIONS, *_LOOKING_AT_MISSING]))
+#: These stand apart: they look at attributes that may be missing, take any number of arguments, or several kinds.
+_SPECIAL = ("coalesce", "contains", "date_between", "exists", "max", "min")
+#: All functions of the language, by name.
+FUNCTION_NAMES = tuple(sorted([*FUNCTIONS, *_SPECIAL]))
+_FUNCTION_NAMES = ", ".join(FUNCTION_NAMES)
 
 _ARITHMETIC: dict[type[ast.operator], tuple[str, Callable[[Decimal, Decimal], Decimal]]] = {
     ast.Add: ("+", ARITHMETIC.add),
@@ -423,7 +462,7 @@ class _Compiler:
         if not isinstance(node.func, ast.Name):
             raise _refuse(node, f"methods cannot be called; the functions are {_FUNCTION_NAMES}")
         name = node.func.id
-        if name not in FUNCTIONS and name not in _LOOKING_AT_MISSING:
+        if name not in FUNCTION_NAMES:
             raise _refuse(node, f"there is no function {name}(); the functions are {_FUNCTION_NAMES}")
         if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
             raise _refuse(node, f"{name}() takes plain arguments only")
@@ -432,12 +471,20 @@ class _Compiler:
             return self._exists(node, arguments)
         if name == "coalesce":
             return self._coalesce(node, arguments)
+        if name == "contains":
+            return self._contains(node, arguments)
+        if name == "date_between":
+            return self._date_between(node, arguments)
+        if name in ("max", "min"):
+            return self._extreme(node, name, arguments)
         function = FUNCTIONS[name]
         most = len(function.takes)
         if not most - function.optional <= len(arguments) <= most:
             raise _refuse(node, f"{name}() was given {len(arguments)} arguments; it is {function.usage}")
         checked: list[Evaluate] = []
-        for argument, argument_node, wanted in zip(arguments, node.args, function.takes, strict=False):
+        for index, (argument, argument_node, wanted) in enumerate(
+            zip(arguments, node.args, function.takes, strict=False)
+        ):
             if wanted == "any":
                 if argument.kind in ("number", "boolean"):
                     raise _refuse(argument_node, f"{name}() is {function.usage}")
@@ -445,6 +492,10 @@ class _Compiler:
             else:
                 _require(argument, wanted, argument_node, f"the argument of {name}()")
                 checked.append(_checked(argument, wanted, f"the argument of {name}()"))
+            if index in function.whole:
+                checked[-1] = _whole(checked[-1], function.usage, index, function.whole[index])
+                if _is_constant(argument_node):
+                    _try_constant(checked[-1], argument_node)
         compute = function.compute
         return _Compiled(function.gives, lambda item: compute(*[argument(item) for argument in checked]))
 
@@ -480,6 +531,104 @@ class _Compiler:
 
         # Only the item decides which argument is taken, so the kind is checked per item by whoever uses the result.
         return _Compiled("any", coalesce)
+
+    def _contains(self, node: ast.Call, arguments: list[_Compiled]) -> _Compiled:
+        usage = "contains(string, part) or contains(list, value)"
+        if len(arguments) != 2:
+            raise _refuse(node, f"contains() was given {len(arguments)} arguments; it is {usage}")
+        whole, part = arguments
+        if whole.kind in ("number", "boolean"):
+            raise _refuse(node.args[0], f"contains() is {usage}")
+        if whole.kind == "string":
+            _require(part, "string", node.args[1], "the part that contains() looks for")
+        sized, sought = _sized(whole, usage), part.evaluate
+
+        def contains(item: Item) -> bool:
+            inside, value = sized(item), sought(item)
+            if isinstance(inside, tuple):
+                return any(type(value) is type(element) and value == element for element in inside)
+            if not isinstance(value, str):
+                raise UnusableItem(f"a string contains strings; contains() was given {_kind_of(value)} to look for")
+            return value in inside
+
+        return _Compiled("boolean", contains)
+
+    def _extreme(self, node: ast.Call, name: str, arguments: list[_Compiled]) -> _Compiled:
+        if len(arguments) < 2:
+            raise _refuse(node, f"{name}() takes two numbers or more: {name}(quantity, 0)")
+        role = f"each argument of {name}()"
+        for argument, argument_node in zip(arguments, node.args, strict=True):
+            _require(argument, "number", argument_node, role)
+        numbers = [_checked(argument, "number", role) for argument in arguments]
+        if name == "max":
+            return _Compiled("number", lambda item: max(number(item) for number in numbers))
+        return _Compiled("number", lambda item: min(number(item) for number in numbers))
+
+    def _date_between(self, node: ast.Call, arguments: list[_Compiled]) -> _Compiled:
+        usage = 'date_between(time, "2010-12-01", "2010-12-31"), with a time zone after it if not UTC'
+        if len(arguments) not in (3, 4):
+            raise _refuse(node, f"date_between() was given {len(arguments)} arguments; it is {usage}")
+        if arguments[0].kind not in ("any", "string", "number"):
+            raise _refuse(node.args[0], f"date_between() is {usage}")
+        first, last = _day(node.args[1]), _day(node.args[2])
+        if first > last:
+            raise _refuse(node.args[2], "the last day lies before the first; change places")
+        name = node.args[3] if len(arguments) == 4 else ast.Constant("UTC")
+        if not isinstance(name, ast.Constant) or not isinstance(name.value, str):
+            raise _refuse(name, 'a time zone stands in quotes, such as "Europe/London"')
+        try:
+            zone = time_zone(name.value)
+            start, end = (beginning(day, zone).astimezone(UTC) for day in (first, last + timedelta(days=1)))
+        except OverflowError:
+            raise _refuse(node, "date_between() takes days from 0001-01-02 to 9999-12-30") from None
+        except ValueError as error:
+            raise _refuse(name, str(error)) from None
+        evaluate, path = arguments[0].evaluate, arguments[0].path
+        what = f"attribute {path.text}" if path else "the time of date_between()"
+
+        def between(item: Item) -> bool:
+            value = evaluate(item)
+            if not isinstance(value, str | Decimal):
+                raise UnusableItem(f"{what} is {_kind_of(value)}; a time is a string or a number")
+            return start <= moment(value, zone, what) < end
+
+        return _Compiled("boolean", between)
+
+
+def _is_constant(node: ast.expr) -> bool:
+    """Whether an argument is a constant, maybe with a sign."""
+    return isinstance(node.operand if isinstance(node, ast.UnaryOp) else node, ast.Constant)
+
+
+def _try_constant(evaluate: Evaluate, node: ast.expr) -> None:
+    """Refuse a constant argument that every item would be quarantined for."""
+    try:
+        evaluate({})
+    except UnusableItem as error:
+        raise _refuse(node, str(error)) from None
+    except DecimalException:
+        raise _refuse(node, "this number is out of range") from None
+
+
+def _whole(evaluate: Evaluate, usage: str, index: int, most: int) -> Evaluate:
+    def check(item: Item) -> Decimal:
+        number: Decimal = evaluate(item)
+        if not 0 <= number <= most or number != int(number):
+            raise UnusableItem(f"argument {index + 1} of {usage} has to be a whole number from 0 to {most}")
+        return number
+
+    return check
+
+
+def _day(node: ast.expr) -> date:
+    """The day that a constant argument of date_between() names."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        try:
+            if _DAY.fullmatch(node.value):
+                return date.fromisoformat(node.value)
+        except ValueError:
+            pass
+    raise _refuse(node, 'date_between() takes days in quotes, such as "2010-12-31"')
 
 
 def _sized(argument: _Compiled, usage: str) -> Evaluate:

@@ -73,7 +73,9 @@ class Aggregator:
                 f"environment variables not set: {', '.join(missing)}; modules/aggregator sets them"
             )
         try:
-            self._definition = definition.parse(definition.decode(environment["AGGREGATES"]))
+            self._definition = definition.parse(
+                definition.decode(environment["AGGREGATES"]), append_only=self._append_only
+            )
         except definition.DefinitionError as error:
             raise ConfigurationError(str(error)) from None
         problems = delivery.problems(self._delivery, self._definition)

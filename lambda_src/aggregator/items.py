@@ -48,6 +48,10 @@ class AttributePath:
     @classmethod
     def parse(cls, text: str) -> "AttributePath":
         """Parse a path. Raises ``ValueError`` with what a path looks like."""
+        if "[*]" in text:
+            raise ValueError(
+                f"{text!r} stands for many values; [*] may only stand in group_by; name one element, as in lines[0]"
+            )
         steps: list[str | int] = []
         position = 0
         while position < len(text):

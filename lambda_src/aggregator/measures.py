@@ -22,10 +22,10 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from . import keys
-from .buckets import instant
 from .expressions import Expression
 from .items import AttributePath, AttributeValue, Item, UnusableItem
 from .numerics import EXACT, format_number, magnitude_limit, storable, to_scale
+from .times import EPOCH, instant
 
 #: Functions that are sums over the items.
 LINEAR = ("avg", "count", "percentile", "stddev", "sum", "variance")
@@ -48,7 +48,6 @@ MAX_BIN_BYTES = 300_000
 _BIN_BYTES = 16
 
 _ONE = Decimal(1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_VALUE = 1_000
 
 
@@ -229,12 +228,12 @@ def _part_of_key(value: Any) -> str:
 
 def microseconds(moment: datetime) -> Decimal:
     """A moment as microseconds since 1970, exactly."""
-    return Decimal((moment - _EPOCH) // timedelta(microseconds=1))
+    return Decimal((moment - EPOCH) // timedelta(microseconds=1))
 
 
 def moment_text(by: Decimal) -> str:
     """Microseconds since 1970 in ISO 8601: what stands in the row."""
-    return (_EPOCH + timedelta(microseconds=int(by))).isoformat()
+    return (EPOCH + timedelta(microseconds=int(by))).isoformat()
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -26,11 +26,15 @@ from .store import MAX_KEYS, Store
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A source item to be reconciled: by a replay of the record with ``version``, or, where None, by a backfill."""
+    """A source item to be reconciled: by a replay of the record with ``version``, or, where None, by a backfill.
+
+    ``arrived_at`` is the epoch second of the replayed record where that is the item's INSERT.
+    """
 
     entry_key: str
     source_key: Item
     version: str | None = None
+    arrived_at: int | None = None
 
 
 @dataclass
@@ -78,7 +82,7 @@ def replay(records: Iterable[Record]) -> list[Target]:
     for record in records:
         known = newest.get(record.entry_key)
         if known is None or str(known.version) < record.version:
-            newest[record.entry_key] = Target(record.entry_key, record.source_key, record.version)
+            newest[record.entry_key] = Target(record.entry_key, record.source_key, record.version, record.arrived_at)
     return list(newest.values())
 
 
@@ -140,7 +144,7 @@ class _Loop:
             entry_key=target.entry_key,
             source_key=target.source_key,
             version=target.version or (entry.version if entry else LOWEST_VERSION),
-            computed=compute(self._definition, image),
+            computed=compute(self._definition, image, target.arrived_at),
             expected=from_text(entry.contributions if entry else NO_CONTRIBUTIONS),
             changed_at=datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             earliest="",

@@ -18,8 +18,11 @@ class UnusableEvent(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One stream record. ``new_image`` and ``old_image`` are None where the stream does not carry them; ``expired``
-    says that TTL has deleted the item."""
+    """One stream record. ``new_image`` and ``old_image`` are None where the stream does not carry them.
+
+    ``arrived_at`` is the epoch second of an INSERT record, None for the others: they do not tell when the item arrived.
+    ``expired`` says that TTL has deleted the item.
+    """
 
     entry_key: str
     source_key: Item
@@ -29,6 +32,7 @@ class Record:
     new_image: Item | None
     old_image: Item | None
     changed_at: str
+    arrived_at: int | None
     expired: bool = False
 
 
@@ -131,7 +135,8 @@ def _record(raw: Mapping[str, Any]) -> Record:
             f"the stream's view type is {change.get('StreamViewType')}, without the new images; "
             "re-create the stream with NEW_AND_OLD_IMAGES"
         )
-    changed_at = datetime.fromtimestamp(int(change.get("ApproximateCreationDateTime", 0)), UTC)
+    created = change.get("ApproximateCreationDateTime")
+    changed_at = datetime.fromtimestamp(int(created or 0), UTC)
     return Record(
         entry_key=entry_key(change["Keys"]),
         source_key={name: _attribute_value(value) for name, value in change["Keys"].items()},
@@ -141,6 +146,7 @@ def _record(raw: Mapping[str, Any]) -> Record:
         new_image=change.get("NewImage"),
         old_image=change.get("OldImage"),
         changed_at=changed_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        arrived_at=int(created) if created is not None and name == "INSERT" else None,
         # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html
         expired=name == "REMOVE" and (raw.get("userIdentity") or {}).get("principalId") == "dynamodb.amazonaws.com",
     )
@@ -174,7 +180,7 @@ def _change(definition: Definition, newest: Record, oldest: Record) -> Change:
         entry_key=newest.entry_key,
         source_key=newest.source_key,
         version=newest.version,
-        computed=compute(definition, None if newest.event_name == "REMOVE" else newest.new_image),
+        computed=compute(definition, None if newest.event_name == "REMOVE" else newest.new_image, newest.arrived_at),
         expected=_predicted(definition, oldest),
         changed_at=newest.changed_at,
         earliest=oldest.sequence_number,
@@ -206,15 +212,17 @@ def kept(definition: Definition, records: Iterable[Record]) -> list[Change]:
     return changes
 
 
-def compute(definition: Definition, image: Item | None) -> tuple[Contributions, str | None]:
+def compute(
+    definition: Definition, image: Item | None, arrived_at: int | None = None
+) -> tuple[Contributions, str | None]:
     """The contributions of an item's image, and why there are none where the item has to be quarantined.
 
-    ``image`` is None for an item that is gone.
+    ``image`` is None for an item that is gone, ``arrived_at`` (epoch second) where its INSERT record is not at hand.
     """
     if image is None:
         return {}, None
     try:
-        contributions = contributions_of(definition, image)
+        contributions = contributions_of(definition, image, arrived_at)
         if len(to_text(contributions).encode()) > MAX_CONTRIBUTIONS_BYTES:
             raise UnusableItem("the contributions are too large for a ledger entry; shorten the group's values")
     except UnusableItem as unusable:

@@ -23,14 +23,17 @@ locals {
   units = ["minute", "5_minutes", "10_minutes", "15_minutes", "30_minutes", "hour", "day", "week", "month", "quarter", "year"]
 
   # What may stand before an opening parenthesis in an expression: functions, and the operators that are words.
-  expression_functions = ["abs", "coalesce", "contains", "date_between", "ends_with", "exists", "length", "lower", "round", "starts_with", "substring", "upper"]
+  expression_functions = ["abs", "coalesce", "contains", "date_between", "ends_with", "exists", "length", "lower", "max", "min", "round", "starts_with", "substring", "upper"]
   expression_operators = ["and", "in", "not", "or"]
 
   # Attributes that a row has whatever its measures are.
   reserved = ["aggregate", "bucket", "bucket_start", "expires_at", "group", "items", "pk", "rank_group", "revision", "sk"]
 
   # The aggregate whose rows are ranked by an attribute.
-  ranked = merge([for name, aggregate in var.aggregates : aggregate.rank_by == null ? {} : { (aggregate.rank_by) = name }]...)
+  ranked = {
+    for name, aggregate in var.aggregates : (aggregate.rank_by) => name...
+    if aggregate.rank_by == null ? false : try(contains(local.rankable, aggregate.measures[aggregate.rank_by].function), false)
+  }
 
   # A transaction has at most 100 actions: one is the ledger entry, and a change both takes back and adds.
   max_changes_per_item = 49
@@ -346,7 +349,7 @@ locals {
     # An index sorts by the attribute, which then has to be a number in every row that has it.
     flatten([
       for it in local.measures : [
-        for attribute in it.attributes : "${it.place}: it is kept in ${attribute}, an attribute by which rows of ${local.ranked[attribute]} are ranked and which then has to be a number everywhere. Rename one of the two."
+        for attribute in it.attributes : "${it.place}: it is kept in ${attribute}, an attribute by which rows of ${local.ranked[attribute][0]} are ranked and which then has to be a number everywhere. Rename one of the two."
         if contains(["first", "last"], it.function) && contains(keys(local.ranked), attribute)
       ]
     ]),

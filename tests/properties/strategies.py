@@ -94,6 +94,8 @@ def meaning(value: AttributeValue) -> tuple[str, Any]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 _PATHS = ("product", "year", "gift", "customer.region", "lines[0].sku")
+#: At most one of a group may take a list apart.
+_ELEMENTS = ("tags[*]", "lines[*].sku", "lines[*].note")
 _CONDITIONS = ("quantity > 0", "exists(gift) and not (gift == true)", 'product != "" or year < 2000', "true")
 _VALUES = (
     "quantity",
@@ -103,7 +105,7 @@ _VALUES = (
     "abs(price) - 0.5",
     "coalesce(discount, 0) + length(product)",
 )
-_UNITS = ("minute", "hour", "day", "week", "month", "quarter", "year")
+_UNITS = ("minute", "15_minutes", "hour", "day", "week", "month", "quarter", "year")
 _ZONES = ("UTC", "Europe/London", "Asia/Kathmandu")
 
 
@@ -111,10 +113,18 @@ _ZONES = ("UTC", "Europe/London", "Asia/Kathmandu")
 def _declared_aggregates(draw: st.DrawFn) -> dict[str, Any]:
     aggregate: dict[str, Any] = {"group_by": draw(st.lists(st.sampled_from(_PATHS), unique=True, max_size=3))}
     if draw(st.booleans()):
+        aggregate["group_by"].append(draw(st.sampled_from(_ELEMENTS)))
+    if draw(st.booleans()):
+        defaulted = [path for path in aggregate["group_by"] if draw(st.booleans())]
+        aggregate["group_defaults"] = dict.fromkeys(defaulted, draw(texts()))
+    if draw(st.booleans()):
         aggregate["where"] = draw(st.sampled_from(_CONDITIONS))
     if draw(st.booleans()):
-        unit, zone = draw(st.sampled_from(_UNITS)), draw(st.sampled_from(_ZONES))
-        aggregate["time_bucket"] = {"attribute": "at", "unit": unit, "timezone": zone}
+        unit = draw(
+            st.sampled_from(_UNITS).map(lambda unit: {"unit": unit})
+            | st.lists(st.sampled_from(_UNITS), min_size=1, max_size=3, unique=True).map(lambda units: {"units": units})
+        )
+        aggregate["time_bucket"] = {"attribute": "at", "timezone": draw(st.sampled_from(_ZONES)), **unit}
         if draw(st.booleans()):
             aggregate["time_bucket"]["retention_days"] = draw(st.integers(1, 36_500))
     names = draw(st.lists(st.sampled_from(["lines", "revenue", "price", "z", "a1"]), min_size=1, unique=True))
@@ -148,6 +158,13 @@ def _times() -> st.SearchStrategy[AttributeValue]:
     return seconds | written
 
 
+def _tags() -> st.SearchStrategy[AttributeValue]:
+    element = scalars() | st.just({"NULL": True}) | st.sampled_from([{"S": "new"}, {"S": "sale"}])
+    strings = st.lists(texts(), min_size=1, max_size=3, unique=True).map(lambda found: {"SS": found})
+    numbers = st.lists(st.integers(0, 9).map(str), min_size=1, max_size=3, unique=True).map(lambda found: {"NS": found})
+    return st.lists(element, max_size=4).map(lambda found: {"L": found}) | strings | numbers
+
+
 @st.composite
 def items(draw: st.DrawFn) -> Item:
     """An item that the aggregates of :func:`declarations` look at: most are usable, some lack what is needed."""
@@ -163,6 +180,8 @@ def items(draw: st.DrawFn) -> Item:
         "price": draw(amounts),
         "at": draw(_times()),
     }
+    if draw(st.booleans()):
+        item["tags"] = draw(_tags())
     if draw(st.booleans()):
         item["discount"] = draw(amounts | st.just({"NULL": True}))
     if draw(st.integers(0, 4)) == 0:

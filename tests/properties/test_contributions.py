@@ -77,6 +77,45 @@ def test_equal_contributions_have_equal_texts_and_different_ones_different_texts
         assert (to_text(one) == to_text(other)) == (one == other)
 
 
+def values(attribute, item):
+    """What an item's values at a group attribute mean, read without the code under test beyond plain paths."""
+    default = [] if attribute.default is None else [meaning({"S": attribute.default})]
+    try:
+        kind, raw = attribute.path.find(item)
+    except UnusableItem:
+        return default
+    if not attribute.each_element:
+        return [meaning({kind: raw})]
+    elements = raw if kind == "L" else [{kind[0]: element} for element in raw]
+    name = attribute.text.partition("[*].")[2]
+    if name:
+        elements = [element.get("M", {}).get(name, {"NULL": True}) for element in elements]
+    found = [meaning(element) for element in elements if "NULL" not in element]
+    return found + (default if len(found) < len(elements) else [])
+
+
+def groups_and_units(definition, item, name):
+    """How many rows of one aggregate an item that it wants contributes to."""
+    aggregate = definition.aggregates[name]
+    groups = 1
+    for attribute in aggregate.group_by:
+        groups *= len(set(values(attribute, item)))
+    return groups * (len(aggregate.time_bucket.units) if aggregate.time_bucket else 1)
+
+
+@given(declarations(), items())
+def test_an_item_contributes_to_one_row_for_each_distinct_element_and_each_unit(declared, item):
+    definition = define({name: {**body, "where": None} for name, body in declared.items()})
+    try:
+        found = contributions_of(definition, item)
+    except UnusableItem:
+        return
+    for name in declared:
+        rows = [row for row in found if row.pk.partition("#")[0] == name]
+        assert len(rows) == groups_and_units(definition, item, name)
+        assert len({id(found[row].amounts) for row in rows}) <= 1
+
+
 @given(declarations(), items())
 def test_every_row_key_says_which_group_it_is(declared, item):
     definition = define(declared)
@@ -90,8 +129,7 @@ def test_every_row_key_says_which_group_it_is(declared, item):
         described = description(definition, row)
         aggregate = definition.aggregates[described["aggregate"]["S"]]
         group = described["group"]["M"]
-        assert [path.text for path in aggregate.group_by] == list(group)
-        for path in aggregate.group_by:
-            kind, raw = path.find(item)
-            assert meaning(group[path.text]) == meaning({kind: raw})
+        assert [attribute.name for attribute in aggregate.group_by] == list(group)
+        for attribute in aggregate.group_by:
+            assert meaning(group[attribute.name]) in values(attribute, item)
         assert ("bucket_start" in described) == (aggregate.time_bucket is not None)

@@ -82,6 +82,7 @@ COMPARISONS = {
     ">": lambda x, y: x > y,
     ">=": lambda x, y: x >= y,
 }
+PARTS = {"contains": lambda x, y: y in x, "starts_with": str.startswith, "ends_with": str.endswith}
 spaces = st.sampled_from(["", " ", "\n  "])
 
 
@@ -102,7 +103,7 @@ def numbers(draw, depth=4):
     if form == "sign":
         sign = draw(st.sampled_from("+-"))
         return Sample(f"{sign}{operand.inside(SIGN)}", SIGN, -operand.value if sign == "-" else operand.value)
-    name = draw(st.sampled_from(["abs", "round", "coalesce", "length"]))
+    name = draw(st.sampled_from(["abs", "round", "coalesce", "length", "max", "min"]))
     if name == "abs":
         return Sample(f"abs({operand.text})", ATOM, abs(operand.value))
     if name == "round":
@@ -110,6 +111,10 @@ def numbers(draw, depth=4):
         return Sample(f"round({operand.text}, {places})", ATOM, round(operand.value, places))
     if name == "coalesce":
         return Sample(f"coalesce(missing, nothing + 1, {operand.text}, a)", ATOM, operand.value)
+    if name in ("max", "min"):
+        other = draw(numbers(depth - 1))
+        extreme = (max if name == "max" else min)(operand.value, other.value)
+        return Sample(f"{name}({operand.text}, {other.text})", ATOM, extreme)
     string = draw(string_atoms)
     return Sample(f"length({string.text})", ATOM, Fraction(len(string.value)))
 
@@ -117,13 +122,17 @@ def numbers(draw, depth=4):
 @st.composite
 def comparisons(draw, depth):
     """Two or three numbers, or two strings or booleans, compared; or something looked for in a list."""
-    form = draw(st.sampled_from(["numbers", "strings", "booleans", "constants", "list", "exists"]))
+    form = draw(st.sampled_from(["numbers", "strings", "booleans", "constants", "list", "exists", "parts"]))
     if form == "numbers":
         sides = draw(st.lists(numbers(depth - 1), min_size=2, max_size=3))
     elif form == "strings":
         sides = [draw(string_atoms), draw(string_atoms)]
     elif form == "booleans":
         sides = [draw(booleans(depth - 1)), draw(booleans(depth - 1))]
+    elif form == "parts":
+        name, found = draw(st.sampled_from(list(PARTS.items())))
+        whole, part = draw(string_atoms), draw(string_atoms)
+        return Sample(f"{name}({whole.text}, {part.text})", ATOM, found(whole.value, part.value))
     elif form == "exists":
         path = draw(st.sampled_from([*NUMBERS, *STRINGS, "missing", "nothing", "lines[2].sku", "s.x", "total[0]"]))
         return Sample(f"exists({path})", ATOM, path in NUMBERS or path in STRINGS)
@@ -300,8 +309,11 @@ def test_a_damaged_expression_is_refused_or_is_another_expression(sample, data):
 
 
 NUMBER_USES = ["x", "x + 1", "-x", "x / y", "abs(x)", "round(x)", "round(1, x)", "length(x)", "coalesce(x, y)"]
+NUMBER_USES += ["max(x, y)", "min(1, x)", "length(substring(x, y, y))", "length(substring(x, 1))"]
 CONDITION_USES = ["x", "x == y", "x != 1", "x < y", 'x <= "a"', "x in y", "x in (1, 2)", 'x in ("a",)', "not x"]
 CONDITION_USES += ["x and y", "x or y", "lower(x) == upper(y)", "exists(x)", "coalesce(x, y)", "x.y", "x[0] == y[1]"]
+CONDITION_USES += ["contains(x, y)", "starts_with(x, y)", "ends_with(x, y)"]
+CONDITION_USES += ['date_between(x, "2010-12-01", "2010-12-31", "Europe/London")']
 attributes = st.recursive(
     scalars(binary=True) | st.just({"NULL": True}) | st.lists(texts(), min_size=1).map(lambda s: {"SS": s}),
     lambda inner: (

@@ -269,7 +269,7 @@ MUTANTS = (
     Mutant(
         "a deletion is not seen",
         "records",
-        'computed=compute(definition, None if newest.event_name == "REMOVE" else newest.new_image)',
+        'computed=compute(definition, None if newest.event_name == "REMOVE" else newest.new_image, newest.arrived_at)',
         "computed=compute(definition, newest.new_image or newest.old_image)",
     ),
     Mutant(
@@ -337,7 +337,7 @@ MUTANTS = (
     Mutant(
         "a replay raises the version only",
         "reconcile",
-        "computed=compute(self._definition, image),",
+        "computed=compute(self._definition, image, target.arrived_at),",
         "computed=(from_text(entry.contributions if entry else NO_CONTRIBUTIONS), None),",
     ),
     # Delivery watermark

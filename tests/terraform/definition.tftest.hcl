@@ -447,7 +447,7 @@ run "a_scale_is_a_whole_number_and_needs_a_value" {
       "aggregates.a.measures.a.scale: -1 is out of range. Use a whole number of decimal places from 0 to 28.",
       "aggregates.a.measures.b.scale: 29 is out of range. Use a whole number of decimal places from 0 to 28.",
       "aggregates.a.measures.c.scale: 2.5 is out of range. Use a whole number of decimal places from 0 to 28.",
-      "aggregates.a.measures.e.scale: count takes none. Leave it out; only avg, max, min, stddev, sum, variance are rounded.",
+      "aggregates.a.measures.e.scale: count takes none. Leave it out; only avg, max, min, percentile, stddev, sum, variance are rounded.",
     ])
     error_message = join("\n", output.problems)
   }
@@ -563,7 +563,7 @@ run "python_that_is_no_expression_of_ours_is_refused" {
         ["a0", "a1", "a2", "a3.1", "a3.2", "a4", "a5", "a6", "a7", "a8"],
         [";", "**", ":=", "{", "}", "lambda", "import", "for", "yield", "await"],
       ) :
-      "aggregates.${split(".", place)[0]}.where: \"${text}\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper."
+      "aggregates.${split(".", place)[0]}.where: \"${text}\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, max, min, round, starts_with, substring, upper."
     ])
     error_message = join("\n", output.problems)
   }
@@ -590,10 +590,10 @@ run "a_function_that_is_not_ours_is_refused" {
 
   assert {
     condition = output.problems == tolist([
-      "aggregates.a.where: there is no function sqrt(). Use one of abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
-      "aggregates.a.where: there is no function name.lower(). Use one of abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
-      "aggregates.a.measures.total.value: there is no function open(). Use one of abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
-      "aggregates.a.measures.twice.value: only a function can be called, by its name. Use one of abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper, or an operator before the bracket.",
+      "aggregates.a.where: there is no function sqrt(). Use one of abs, coalesce, contains, date_between, ends_with, exists, length, lower, max, min, round, starts_with, substring, upper.",
+      "aggregates.a.where: there is no function name.lower(). Use one of abs, coalesce, contains, date_between, ends_with, exists, length, lower, max, min, round, starts_with, substring, upper.",
+      "aggregates.a.measures.total.value: there is no function open(). Use one of abs, coalesce, contains, date_between, ends_with, exists, length, lower, max, min, round, starts_with, substring, upper.",
+      "aggregates.a.measures.twice.value: only a function can be called, by its name. Use one of abs, coalesce, contains, date_between, ends_with, exists, length, lower, max, min, round, starts_with, substring, upper, or an operator before the bracket.",
     ])
     error_message = join("\n", output.problems)
   }
@@ -658,14 +658,14 @@ run "what_people_bring_from_other_languages_is_refused_at_plan" {
     condition = toset([for it in output.problems : join(":", slice(split(":", it), 0, 2))]) == toset([
       "aggregates.a.where: = is not a comparison. Write == to compare.",
       "aggregates.a.measures.n.value: it ends where something has to follow.",
-      "aggregates.b.where: \"&\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
-      "aggregates.b.measures.n.value: \"//\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
-      "aggregates.c.where: \"AND\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
+      "aggregates.b.where: \"&\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, max, min, round, starts_with, substring, upper.",
+      "aggregates.b.measures.n.value: \"//\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, max, min, round, starts_with, substring, upper.",
+      "aggregates.c.where: \"AND\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, max, min, round, starts_with, substring, upper.",
       "aggregates.c.measures.n.value: it ends where something has to follow.",
-      "aggregates.d.where: \"is\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
-      "aggregates.d.where: \"None\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
-      "aggregates.d.measures.n.value: \"$\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
-      "aggregates.d.measures.n.value: \"%\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, round, starts_with, substring, upper.",
+      "aggregates.d.where: \"is\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, max, min, round, starts_with, substring, upper.",
+      "aggregates.d.where: \"None\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, max, min, round, starts_with, substring, upper.",
+      "aggregates.d.measures.n.value: \"$\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, max, min, round, starts_with, substring, upper.",
+      "aggregates.d.measures.n.value: \"%\" is not allowed. An expression is made of attributes, numbers, strings, true, false, + - * /, comparisons, and, or, not, in, and the functions abs, coalesce, contains, date_between, ends_with, exists, length, lower, max, min, round, starts_with, substring, upper.",
     ])
     error_message = join("\n", output.problems)
   }
@@ -898,9 +898,9 @@ run "a_variance_has_at_most_fourteen_decimal_places_and_not_everything_is_rounde
       "aggregates.a.measures.b.scale: 15 is out of range. Use a whole number of decimal places from 0 to 14.",
       "aggregates.a.measures.c.scale: 29 is out of range. Use a whole number of decimal places from 0 to 28.",
       "aggregates.a.measures.d.scale: 0.5 is out of range. Use a whole number of decimal places from 0 to 28.",
-      "aggregates.a.measures.e.scale: first takes none. Leave it out; only avg, max, min, stddev, sum, variance are rounded.",
-      "aggregates.a.measures.f.scale: last takes none. Leave it out; only avg, max, min, stddev, sum, variance are rounded.",
-      "aggregates.a.measures.g.scale: distinct takes none. Leave it out; only avg, max, min, stddev, sum, variance are rounded.",
+      "aggregates.a.measures.e.scale: first takes none. Leave it out; only avg, max, min, percentile, stddev, sum, variance are rounded.",
+      "aggregates.a.measures.f.scale: last takes none. Leave it out; only avg, max, min, percentile, stddev, sum, variance are rounded.",
+      "aggregates.a.measures.g.scale: distinct takes none. Leave it out; only avg, max, min, percentile, stddev, sum, variance are rounded.",
       "aggregates.a.measures.h.scale: 13 is out of range. Use a whole number of decimal places from 0 to 12.",
     ])
     error_message = join("\n", output.problems)
@@ -1031,8 +1031,8 @@ run "groups_are_ranked_by_a_measure_that_is_one_number_of_the_row" {
     aggregates = merge(
       {
         for it in ["avg", "first", "last", "percentile", "stddev", "variance"] : it => {
-          measures = { m = { function = it, value = "x", order_by = contains(["first", "last"], it) ? "at" : null } }
-          rank_by  = "m"
+          measures = { f = { function = it, value = "x", order_by = contains(["first", "last"], it) ? "at" : null } }
+          rank_by  = "f"
         }
       },
       {
@@ -1048,12 +1048,12 @@ run "groups_are_ranked_by_a_measure_that_is_one_number_of_the_row" {
   assert {
     condition = output.problems == tolist([
       "aggregates.unknown.rank_by: there is no measure \"x\". Use the name of one of this aggregate's: m, n.",
-      "aggregates.avg.rank_by: m cannot be sorted by, because a row does not hold the result of avg as one number. Use a measure of function count, distinct, max, min, sum.",
-      "aggregates.first.rank_by: m cannot be sorted by, because a row does not hold the result of first as one number. Use a measure of function count, distinct, max, min, sum.",
-      "aggregates.last.rank_by: m cannot be sorted by, because a row does not hold the result of last as one number. Use a measure of function count, distinct, max, min, sum.",
-      "aggregates.percentile.rank_by: m cannot be sorted by, because a row does not hold the result of percentile as one number. Use a measure of function count, distinct, max, min, sum.",
-      "aggregates.stddev.rank_by: m cannot be sorted by, because a row does not hold the result of stddev as one number. Use a measure of function count, distinct, max, min, sum.",
-      "aggregates.variance.rank_by: m cannot be sorted by, because a row does not hold the result of variance as one number. Use a measure of function count, distinct, max, min, sum.",
+      "aggregates.avg.rank_by: f cannot be sorted by, because a row does not hold the result of avg as one number. Use a measure of function count, distinct, max, min, sum.",
+      "aggregates.first.rank_by: f cannot be sorted by, because a row does not hold the result of first as one number. Use a measure of function count, distinct, max, min, sum.",
+      "aggregates.last.rank_by: f cannot be sorted by, because a row does not hold the result of last as one number. Use a measure of function count, distinct, max, min, sum.",
+      "aggregates.percentile.rank_by: f cannot be sorted by, because a row does not hold the result of percentile as one number. Use a measure of function count, distinct, max, min, sum.",
+      "aggregates.stddev.rank_by: f cannot be sorted by, because a row does not hold the result of stddev as one number. Use a measure of function count, distinct, max, min, sum.",
+      "aggregates.variance.rank_by: f cannot be sorted by, because a row does not hold the result of variance as one number. Use a measure of function count, distinct, max, min, sum.",
     ])
     error_message = join("\n", output.problems)
   }

@@ -159,3 +159,83 @@ def test_values_never_collide():
     assert keys.join([keys.encode("S", "a"), keys.encode("S", "b#c")]) != keys.join(
         [keys.encode("S", "a#b"), keys.encode("S", "c")]
     )
+
+
+def rows(found: dict[RowKey, Contribution]) -> list[str]:
+    return [key.pk for key in found]
+
+
+def by(*paths: str, **more: object) -> Definition:
+    return definition(by={"group_by": list(paths), "measures": {"n": {"function": "count"}}, **more})
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        (image(tags=["new", "sale", "new"]), ["by#new", "by#sale"]),
+        (image(tags={"new", "sale"}), ["by#new", "by#sale"]),
+        (image(tags={1, Decimal("2.0")}), ["by#=1", "by#=2"]),
+        (image(tags=[1, Decimal("1.0"), True, None]), ["by#=1", "by#=true"]),
+        (image(tags=[]), []),
+    ],
+)
+def test_an_item_counts_once_for_each_distinct_element(item, expected):
+    assert sorted(rows(contributions_of(by("tags[*]"), item))) == expected
+
+
+def test_an_item_counts_once_for_each_distinct_member_of_the_elements():
+    item = image(lines=[{"sku": "b"}, {"sku": "a"}, {"sku": "b"}, {"sku": None}, {}, "x"], country="fr")
+    assert rows(contributions_of(by("lines[*].sku", "country"), item)) == ["by#b#fr", "by#a#fr"]
+    defaulted = by("lines[*].sku", group_defaults={"lines[*].sku": "none"})
+    assert rows(contributions_of(defaulted, item)) == ["by#b", "by#a", "by#none"]
+    assert rows(contributions_of(defaulted, image(lines=[]))) == []
+    assert rows(contributions_of(defaulted, image())) == ["by#none"]
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        (image(), r"by\.group_by: attribute tags is missing"),
+        (image(tags="new"), r"attribute tags is a string; tags\[\*\] needs a list, a string set or a number set"),
+        (image(tags=[{}]), r"attribute tags\[\*\] is a map; items are grouped by"),
+    ],
+)
+def test_a_group_of_elements_that_cannot_be_told(item, reason):
+    with pytest.raises(UnusableItem, match=reason):
+        contributions_of(by("tags[*]"), item)
+
+
+@pytest.mark.parametrize("item", [image(), image(country=None)])
+def test_a_default_stands_for_a_missing_attribute(item):
+    assert rows(contributions_of(by("country", group_defaults={"country": "un#known"}), item)) == ["by#un%23known"]
+    with pytest.raises(UnusableItem, match="attribute country is"):
+        contributions_of(by("country"), item)
+
+
+def test_an_item_contributes_to_no_more_rows_than_a_transaction_can_move_it_between():
+    units = {"attribute": "at", "units": ["day", "month"]}
+    spread = by("tags[*]", time_bucket=units)
+    assert len(contributions_of(spread, image(at=0, tags=list(range(24))))) == 48
+    with pytest.raises(UnusableItem, match=r"by\.group_by: .* 50 writes for its 25 groups of by and 0 for other"):
+        contributions_of(spread, image(at=0, tags=list(range(25))))
+    # An index entry or a reference count is a write as a row is.
+    spread = by("tags[*]", measures={"most": {"function": "max", "value": "at"}})
+    with pytest.raises(UnusableItem, match="50 writes for its 25 groups"):
+        contributions_of(spread, image(at=0, tags=list(range(25))))
+    two = {name: {"group_by": ["tags[*]"], "measures": {"n": {"function": "count"}}} for name in ("a", "b")}
+    with pytest.raises(UnusableItem, match="25 writes for its 25 groups of b and 25 for other aggregates; at most 49"):
+        contributions_of(definition(**two), image(tags=list(range(25))))
+
+
+def test_a_readable_group_leaves_out_the_sign_of_elements_unless_another_path_has_that_name():
+    assert description(by("lines[*].sku"), RowKey("by#a", "all"))["group"] == {"M": {"lines.sku": {"S": "a"}}}
+    both = by("lines[*].sku", "lines.sku")
+    named = {"lines[*].sku": {"S": "a"}, "lines.sku": {"S": "b"}}
+    assert description(both, RowKey("by#a#b", "all"))["group"] == {"M": named}
+
+
+def test_each_unit_is_described_by_its_own_row():
+    several = by(time_bucket={"attribute": "at", "units": ["hour", "month"]})
+    found = contributions_of(several, ITEM)
+    assert [key.sk for key in found] == ["hour#2010-12-01T08:00Z", "month#2010-12"]
+    assert [description(several, key)["bucket"]["S"] for key in found] == ["hour", "month"]

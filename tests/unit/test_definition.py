@@ -69,13 +69,14 @@ def test_all_errors_are_reported_at_once_each_with_its_place():
         }
     ) == [
         "aggregates.Sales: a name is made of a-z, 0-9 and _, begins with a letter and has at most 63 characters",
-        "aggregates.sales.having: is not known; the fields are group_by, where, time_bucket, measures, rank_by",
+        "aggregates.sales.having: is not known; the fields are group_by, group_defaults, where, time_bucket, measures, "
+        "rank_by",
         "aggregates.sales.group_by: names a more than once",
         "aggregates.sales.group_by[2]: 'b..c' is not an attribute path; write names joined by dots, with [n] for the "
         "n-th element of a list: stock_code, customer.region, lines[0].price",
         "aggregates.sales.where: 'quantity +': column 11: ends where something has to follow",
-        "aggregates.sales.time_bucket.unit: 'fortnight' is not a unit; the units are minute, hour, day, week, month, "
-        "quarter, year",
+        "aggregates.sales.time_bucket.unit: 'fortnight' is not a unit; the units are minute, 5_minutes, 10_minutes, "
+        "15_minutes, 30_minutes, hour, day, week, month, quarter, year",
         "aggregates.sales.time_bucket.timezone: 'Europe/Atlantis' is not an IANA time zone; write one such as UTC, "
         "Europe/London or America/New_York",
         "aggregates.sales.time_bucket.retention_days: has to be a whole number of days from 1 to 36500",
@@ -84,7 +85,8 @@ def test_all_errors_are_reported_at_once_each_with_its_place():
         "aggregates.sales.measures.middle.function: 'median' is not a function; they are avg, count, percentile, "
         "stddev, sum, variance, min, max, first, last, distinct",
         "aggregates.sales.measures.evil.value: \"open('f')\": column 1: there is no function open(); the functions are "
-        "abs, coalesce, exists, length, lower, round, upper",
+        "abs, coalesce, contains, date_between, ends_with, exists, length, lower, max, min, round, starts_with, "
+        "substring, upper",
     ]
 
 
@@ -121,7 +123,7 @@ def test_all_errors_are_reported_at_once_each_with_its_place():
         ),
         (
             {"a": {"time_bucket": {"unit": "day"}, "measures": COUNT}},
-            "time_bucket.attribute: an attribute path is empty",
+            "a.time_bucket: needs a time: attribute names",
         ),
     ],
 )
@@ -133,3 +135,53 @@ def test_a_wrong_definition_is_refused(aggregates, problem):
 def test_an_undecodable_environment_value_is_refused(encoded):
     with pytest.raises(DefinitionError, match="set it through modules/aggregator"):
         decode(encoded)
+
+
+def with_group(*group_by: str, **more: object) -> dict[str, object]:
+    return {"a": {"group_by": list(group_by), "measures": COUNT, **more}}
+
+
+def with_bucket(**bucket: object) -> dict[str, object]:
+    return {"a": {"time_bucket": bucket, "measures": COUNT}}
+
+
+@pytest.mark.parametrize(
+    ("aggregates", "problem"),
+    [
+        (with_group("a[*]", "b[*]"), "a.group_by: has [*] in more than one path"),
+        (with_group("a[*].b[*]"), "a.group_by[0]: 'a[*].b[*]' has [*] more than once"),
+        (with_group("a[*]b"), "after [*] a dot and a name may follow"),
+        (with_group("[*]"), "an attribute path is empty"),
+        (with_group("x", group_defaults={"y": "z"}), "a.group_defaults.y: is not in group_by"),
+        (with_group("x", group_defaults={"x": 1}), "a.group_defaults.x: has to be a string"),
+        (with_group("x", group_defaults=["x"]), "a.group_defaults: has to be a map"),
+        (with_bucket(attribute="at[*]", unit="day"), "'at[*]' stands for many values; [*] may only stand in group_by"),
+        (with_bucket(attribute="at"), "a.time_bucket: has neither unit nor units"),
+        (with_bucket(attribute="at", unit="day", units=["day"]), "a.time_bucket: has both unit and units"),
+        (with_bucket(attribute="at", units=[]), "a.time_bucket.units: has to be a list of at least one"),
+        (with_bucket(attribute="at", units="day"), "a.time_bucket.units: has to be a list of at least one"),
+        (with_bucket(attribute="at", units=["day", "day"]), "a.time_bucket.units: names day more than once"),
+        (with_bucket(attribute="at", units=["day", "era"]), "a.time_bucket.units[1]: 'era' is not a unit"),
+        (with_bucket(arrival=True, unit="day"), "a.time_bucket.arrival: is only possible with append_only = true"),
+        (with_bucket(arrival="yes", unit="day"), "a.time_bucket.arrival: has to be true or false"),
+        (with_bucket(arrival=True, attribute="at", unit="day"), "has both attribute and arrival = true"),
+        (
+            {
+                f"a{n}": {"time_bucket": {"attribute": "at", "units": ["day", "month"]}, "measures": COUNT}
+                for n in range(25)
+            },
+            "aggregates: an item can need 50 writes",
+        ),
+    ],
+)
+def test_a_wrong_group_or_time_bucket_is_refused(aggregates, problem):
+    assert any(problem in found for found in problems(aggregates)), problems(aggregates)
+
+
+def test_buckets_of_arrival_time_need_a_source_that_only_grows():
+    arrival = json.dumps(with_bucket(arrival=True, attribute=None, unit="day", units=None))
+    bucket = parse(arrival, append_only=True).aggregates["a"].time_bucket
+    assert bucket is not None
+    assert bucket.path is None
+    with pytest.raises(DefinitionError):
+        parse(arrival)

@@ -108,7 +108,10 @@ def test_an_item_that_a_condition_cannot_be_evaluated_for(text, reason):
     ("text", "reason"),
     [
         ("__import__('os').system('ls')", "column 1: methods cannot be called"),
-        ("1 + open('f')", r"column 5: there is no function open\(\); the functions are abs, coalesce, exists"),
+        (
+            "1 + open('f')",
+            r"column 5: there is no function open\(\); the functions are abs, coalesce, contains, date_between",
+        ),
         ("quantity ** 2", "column 1: the operator Pow is not part of the language"),
         ("quantity +", "column 11: ends where something has to follow"),
         ("quantity 2", "column 1: an operator is missing between two values"),

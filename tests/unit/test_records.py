@@ -122,3 +122,15 @@ def test_only_tombstones_expire_and_only_quarantined_entries_are_listed():
 def test_an_event_of_another_kind_is_refused(bad_event, reason):
     with pytest.raises(records.UnusableEvent, match=reason):
         records.parse(bad_event)
+
+
+def test_only_the_record_of_an_insertion_tells_when_an_item_arrived():
+    bucket = {"arrival": True, "unit": "minute"}
+    declared = {"by_minute": {"time_bucket": bucket, "measures": {"n": {"function": "count"}}}}
+    arriving = parse(json.dumps(declared), append_only=True)
+    source = SourceTable()
+    inserted, modified = source.put("1"), source.put("1", quantity=1)
+    [change] = records.changes(arriving, records.parse(event([inserted])))
+    assert [key.sk for key in change.contributions] == ["minute#2026-01-01T00:01Z"]
+    [change] = records.changes(arriving, records.parse(event([modified])))
+    assert "arrival time is not known" in (change.error or "")
