@@ -27,7 +27,10 @@ module "retail" {
         lines      = { function = "count" }
         revenue    = { function = "sum", value = "quantity * unit_price" }
         unit_price = { function = "avg", value = "unit_price" }
+        largest    = { function = "max", value = "quantity * unit_price" }
+        invoices   = { function = "distinct", value = "invoice_no" }
       }
+      rank_by = "revenue"
     }
 
     sales_total = {

@@ -13,6 +13,11 @@ output "aggregate_table_name" {
   value       = module.retail.aggregate_table_name
 }
 
+output "rank_index_names" {
+  description = "Names of the aggregate table's indexes that list groups in order of a measure, by measure."
+  value       = module.retail.rank_index_names
+}
+
 output "ledger_table_name" {
   description = "Name of the ledger table."
   value       = module.retail.ledger_table_name

@@ -159,6 +159,8 @@ def run(stack: Stack, lines: list[OrderLine]) -> None:
     rows = aggregates.scan(client, table)
     console.print(render(rows))
     compare(rows, orders.recompute(lines), "the order lines in the CSV file")
+    best = aggregates.top(client, table, outputs["rank_index_names"]["revenue"], "sales_by_country", 3)
+    console.print(f"  top countries by one Query: {', '.join(f'{name} {revenue:,.2f}' for name, revenue in best)}")
     console.print(f"  {len(lines):,} order lines in {seconds:.0f} s, {len(lines) / seconds:,.0f} a second")
 
     corrections = min(CORRECTIONS, len(lines) // 10)

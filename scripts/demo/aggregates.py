@@ -20,6 +20,20 @@ def get(client: Any, table: str, key: tuple[str, str]) -> Row:
     return _numbers(answer.get("Item", {}))
 
 
+def top(client: Any, table: str, index: str, aggregate: str, count: int) -> list[tuple[str, Decimal]]:
+    """The first groups of an aggregate without time bucket in order of the measure of an index, by one Query."""
+    answer = client.query(
+        TableName=table,
+        IndexName=index,
+        KeyConditionExpression="rank_group = :group",
+        ExpressionAttributeValues={":group": {"S": f"{aggregate}#all"}},
+        ScanIndexForward=False,
+        Limit=count,
+    )
+    measure = index.removeprefix("rank-")
+    return [(item["pk"]["S"].partition("#")[2], Decimal(item[measure]["N"])) for item in answer["Items"]]
+
+
 def _numbers(item: dict[str, Any]) -> Row:
     return {name: Decimal(value["N"]) for name, value in item.items() if "N" in value}
 

@@ -76,14 +76,19 @@ def read(path: Path = DATA) -> list[OrderLine]:
 def recompute(orders: Iterable[OrderLine]) -> Rows:
     """The rows of the aggregates of examples/complete over these order lines."""
     rows: defaultdict[tuple[str, str], Row] = defaultdict(lambda: defaultdict(Decimal))
+    invoices: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for order in orders:
         revenue = order.quantity * order.unit_price
         if order.quantity > 0:
             product_day = rows[f"sales_by_product_day#{order.stock_code}", f"day#{order.invoice_date[:10]}"]
             _add(product_day, items=1, lines=1, quantity=order.quantity, revenue=revenue)
-        country = rows[f"sales_by_country#{order.country}", "all"]
-        _add(country, items=1, lines=1, revenue=revenue, unit_price_sum=order.unit_price)
+        key = (f"sales_by_country#{order.country}", "all")
+        _add(rows[key], items=1, lines=1, revenue=revenue, unit_price_sum=order.unit_price)
+        rows[key]["largest"] = max(rows[key].get("largest", revenue), revenue)
+        invoices[key].add(order.invoice_no)
         _add(rows["sales_total", "all"], items=1, lines=1, quantity=order.quantity, revenue=revenue)
+    for key, distinct in invoices.items():
+        rows[key]["invoices"] = Decimal(len(distinct))
     return {key: dict(row) for key, row in rows.items()}
 
 

@@ -23,10 +23,16 @@ def test_a_module_call_from_a_git_source_works_beside_another_stack(
             quantity={"N": "2"},
             unit_price={"N": "1.25"},
             ordered_at={"S": "2026-07-01T23:30:00Z"},
+            customer_id={"S": f"customer {number % 2}"},
         )
     row = ("sales_by_product_day#tea", "day#2026-07-02")
     eventually(lambda: (sales.row(*row) or {}).get("orders") == "3", sales.rows)
-    assert (sales.row(*row)["revenue"], sales.row(*row)["price_sum"]) == ("7.5", "3.75")
+    assert {name: sales.row(*row)[name] for name in ("revenue", "price_sum", "largest", "buyers")} == {
+        "revenue": "7.5",
+        "price_sum": "3.75",
+        "largest": "2.5",
+        "buyers": "2",
+    }
     assert pipeline.rows() == before
     assert git_stack.plan() == ""
 

@@ -57,5 +57,5 @@ def _plain(value: dict[str, Any]) -> Any:
 
 
 def entries(client: Any, table: str = LEDGER_TABLE) -> dict[str, dict[str, Any]]:
-    """The ledger entries by partition key."""
-    return {item["pk"]["S"]: item for item in scan(client, table)}
+    """The ledger entries of source items by partition key."""
+    return {item["pk"]["S"]: item for item in scan(client, table) if item["sk"]["S"] == "item"}
