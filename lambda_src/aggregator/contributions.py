@@ -112,6 +112,8 @@ def _actions(aggregate: Aggregate, groups: int, others: int) -> int:
 
 def to_text(contributions: Contributions) -> str:
     """The canonical text of contributions: equal contributions give equal text, so that a condition can compare it."""
+    if not contributions:
+        return NO_CONTRIBUTIONS
     return json.dumps(
         [_row_text(key, contribution) for key, contribution in sorted(contributions.items())],
         separators=(",", ":"),

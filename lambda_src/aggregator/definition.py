@@ -67,7 +67,8 @@ class Aggregate:
     """One declared aggregation; ``group_by`` keeps the order of the declaration, which is that of the row's key.
 
     ``indexes`` names the index of each extreme by its measure, ``rank_by`` the measure that a table's index sorts by.
-    ``layout`` is a short hash of what the readable attributes of its rows depend on besides the key.
+    ``layout`` is a short hash of what the readable attributes of its rows depend on besides the key, ``actions`` how
+    many writes an item needs for one row: the row, its index entries and reference counts.
     """
 
     name: str
@@ -78,18 +79,15 @@ class Aggregate:
     rank_by: str | None = None
     indexes: dict[str, str] = field(init=False)
     layout: str = field(init=False)
+    actions: int = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "indexes", indexes_of(self.measures))
         zone = str(self.time_bucket.zone) if self.time_bucket else None
         readable = json.dumps([[attribute.name for attribute in self.group_by], zone, self.rank_by])
         object.__setattr__(self, "layout", hashlib.sha256(readable.encode()).hexdigest()[:6])
-
-    @property
-    def actions(self) -> int:
-        """How many writes an item needs for one row: the row, its index entries and reference counts."""
         counted = sum(measure.function == "distinct" for measure in self.measures)
-        return 1 + len(set(self.indexes.values())) + counted
+        object.__setattr__(self, "actions", 1 + len(set(self.indexes.values())) + counted)
 
     @property
     def units(self) -> int:

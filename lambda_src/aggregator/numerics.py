@@ -9,6 +9,7 @@ take the sane ones; see docs/decisions/0002-fixed-point-contributions.md.
 """
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from functools import cache
 
 DYNAMODB_DIGITS = 38
 #: Digits kept free for the sum: 10**9 contributions of the largest size fit in one row.
@@ -51,9 +52,15 @@ def storable(value: Decimal) -> Decimal | None:
     return rounded if not rounded or _SMALLEST_EXPONENT <= rounded.adjusted() <= _LARGEST_EXPONENT else None
 
 
+@cache
 def magnitude_limit(scale: int) -> Decimal:
     """The smallest absolute value that a contribution with ``scale`` decimal places may *not* reach."""
     return Decimal((0, (1,), USABLE_DIGITS - scale))
+
+
+@cache
+def _unit(scale: int) -> Decimal:
+    return Decimal((0, (1,), -scale))
 
 
 def sortable(value: Decimal) -> str:
@@ -79,5 +86,5 @@ def to_scale(value: Decimal, scale: int) -> Decimal | None:
     # copy_abs, not abs(): the builtin rounds to the 28 digits of the thread's default context.
     if value.copy_abs() >= limit:
         return None
-    rounded = value.quantize(Decimal((0, (1,), -scale)), context=ARITHMETIC)
+    rounded = value.quantize(_unit(scale), context=ARITHMETIC)
     return None if rounded.copy_abs() >= limit else rounded

@@ -61,8 +61,12 @@ class Change:
     expected_text: str = field(init=False)
 
     def __post_init__(self) -> None:
+        self.text = to_text(self.computed[0])
+        # A character takes four bytes at most: the exact size is looked at only where it may matter.
+        if 4 * len(self.text) > MAX_CONTRIBUTIONS_BYTES and len(self.text.encode()) > MAX_CONTRIBUTIONS_BYTES:
+            self.text = NO_CONTRIBUTIONS
+            self.computed = {}, "the contributions are too large for a ledger entry; shorten the group's values"
         self.contributions, self.error = self.computed
-        self.text = to_text(self.contributions)
         self.expected_text = to_text(self.expected)
 
     @property
@@ -222,12 +226,9 @@ def compute(
     if image is None:
         return {}, None
     try:
-        contributions = contributions_of(definition, image, arrived_at)
-        if len(to_text(contributions).encode()) > MAX_CONTRIBUTIONS_BYTES:
-            raise UnusableItem("the contributions are too large for a ledger entry; shorten the group's values")
+        return contributions_of(definition, image, arrived_at), None
     except UnusableItem as unusable:
         return {}, str(unusable)
-    return contributions, None
 
 
 def _predicted(definition: Definition, oldest: Record) -> Contributions:

@@ -103,12 +103,12 @@ class RowDelta:
     @property
     def index_changes(self) -> dict[EntryKey, IndexChange]:
         """The entries that are not afterwards what they were before."""
-        return {key: change for key, change in self.entries.items() if change.old != change.new}
+        return self.entries and {key: change for key, change in self.entries.items() if change.old != change.new}
 
     @property
     def reference_changes(self) -> dict[ReferencesKey, int]:
         """The differences of reference counts that are not zero."""
-        return {value: difference for value, difference in self.references.items() if difference}
+        return self.references and {value: difference for value, difference in self.references.items() if difference}
 
     @property
     def introduced(self) -> set[str]:

@@ -898,10 +898,10 @@ run "a_variance_has_at_most_fourteen_decimal_places_and_not_everything_is_rounde
       "aggregates.a.measures.b.scale: 15 is out of range. Use a whole number of decimal places from 0 to 14.",
       "aggregates.a.measures.c.scale: 29 is out of range. Use a whole number of decimal places from 0 to 28.",
       "aggregates.a.measures.d.scale: 0.5 is out of range. Use a whole number of decimal places from 0 to 28.",
+      "aggregates.a.measures.h.scale: 13 is out of range. Use a whole number of decimal places from 0 to 12.",
       "aggregates.a.measures.e.scale: first takes none. Leave it out; only avg, max, min, percentile, stddev, sum, variance are rounded.",
       "aggregates.a.measures.f.scale: last takes none. Leave it out; only avg, max, min, percentile, stddev, sum, variance are rounded.",
       "aggregates.a.measures.g.scale: distinct takes none. Leave it out; only avg, max, min, percentile, stddev, sum, variance are rounded.",
-      "aggregates.a.measures.h.scale: 13 is out of range. Use a whole number of decimal places from 0 to 12.",
     ])
     error_message = join("\n", output.problems)
   }

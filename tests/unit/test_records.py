@@ -134,3 +134,15 @@ def test_only_the_record_of_an_insertion_tells_when_an_item_arrived():
     assert [key.sk for key in change.contributions] == ["minute#2026-01-01T00:01Z"]
     [change] = records.changes(arriving, records.parse(event([modified])))
     assert "arrival time is not known" in (change.error or "")
+
+
+def test_contributions_too_large_for_an_entry_quarantine_their_item():
+    """A control character takes six bytes in the text of the contributions."""
+    count = {"orders": {"function": "count"}}
+    many = parse(json.dumps({f"a{n}": {"group_by": ["product"], "measures": count} for n in range(30)}))
+    source = SourceTable()
+    batch = records.parse(event([source.put("1", product="\x01" * 2_000), source.put("2", product="x" * 2_000)]))
+    large, small = records.changes(many, batch)
+    assert (large.text, large.contributions) == ("[]", {})
+    assert large.error == "the contributions are too large for a ledger entry; shorten the group's values"
+    assert (len(small.contributions), small.error) == (30, None)
