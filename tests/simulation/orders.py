@@ -56,6 +56,18 @@ BEFORE: dict[str, Any] = {
     },
     "by_note": {"group_by": ["note"], "measures": {"orders": {"function": "count"}}},
 }
+#: Of those before the change what can be kept without a ledger: measures that are sums.
+LINEAR: dict[str, Any] = {
+    name: aggregate
+    | {
+        "measures": {
+            measure: body
+            for measure, body in aggregate["measures"].items()
+            if body["function"] not in ("min", "max", "first", "last", "distinct")
+        }
+    }
+    for name, aggregate in BEFORE.items()
+}
 AFTER: dict[str, Any] = {
     "by_product": BEFORE["by_product"],
     "total": {
@@ -142,7 +154,7 @@ def shares(aggregates: dict[str, Any], item: Item) -> dict[Key, Share]:
             },
         )
     }
-    if aggregates is BEFORE:
+    if aggregates is not AFTER:
         if quantity > 0:
             numbers = {"quantity": quantity, "price_sum": price, "spread_sum": price, _bin(price): one}
             found["total", "all"] = Share(numbers | {"spread_sum_of_squares": price * price})
@@ -158,13 +170,15 @@ def shares(aggregates: dict[str, Any], item: Item) -> dict[Key, Share]:
         found[f"by_product_month#{product}", f"month#{at[:7]}"] = Share(
             {"revenue": quantity * price}, {"notes": note}, {"cheapest": (price, [("lowest", "cheapest")], None)}
         )
-    days = RETENTION_DAYS if aggregates is BEFORE else LONGER_RETENTION_DAYS
+    days = LONGER_RETENTION_DAYS if aggregates is AFTER else RETENTION_DAYS
     found["by_day", f"day#{at[:10]}"] = Share(
         {"orders": one},
         {"products": product},
         {"most": (quantity, [("highest", "most")], None)},
         end_of_day(at) + int(timedelta(days).total_seconds()),
     )
+    if aggregates is LINEAR:
+        return {row: Share(share.numbers, expires_at=share.expires_at) for row, share in found.items()}
     return found
 
 
