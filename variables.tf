@@ -80,7 +80,7 @@ variable "aggregates" {
       - `value`: the expression that it is made of; all but count need it. For first, last and distinct it may give a string, a number or a boolean.
       - `scale`: decimal places kept; for sum, avg, min and max 0 to 28 (left out: 12), for variance and stddev 0 to 14 (left out: 6; squares are kept with twice as many), for percentile 0 to 12 (left out: 6; what rounds to zero counts as zero).
       - `order_by`: the attribute with the time by which first and last are told; only they have it.
-      - `accuracy`: relative accuracy of a percentile, 0.001 to 0.1 (left out: 0.01, which is 1 %).
+      - `accuracy`: relative accuracy of a percentile, 0.005 to 0.1 (left out: 0.01, which is 1 %).
     - `rank_by`: measure (count, sum, min, max or distinct) by which the groups of a bucket can be listed in order, in an index of the aggregate table.
   EOT
   type = map(object({
@@ -134,7 +134,7 @@ variable "append_only" {
 }
 
 variable "ledger_retention_days" {
-  description = "Days after which entries of the ledger with contributions expire. Only with append_only, and more than the failure bucket's retention_days. Null: they stay."
+  description = "Days after which entries of the ledger with contributions expire. Only with append_only, and at least 3 more than the failure bucket's retention_days. Null: they stay."
   type        = number
   default     = null
 }

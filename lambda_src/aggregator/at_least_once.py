@@ -10,6 +10,7 @@ from itertools import batched
 
 from . import deltas
 from .apply import Clock
+from .items import Item
 from .records import Record
 from .rows import MAX_AMOUNTS, Result, Rows, Run, Work, result_of, until_done, update_of
 from .transactions import RowDelta
@@ -24,7 +25,7 @@ def apply(records: Iterable[Record], rows: Rows, clock: Clock, run: Run) -> Resu
     """
     steps = deltas.telescoped(rows.definition, records)
     work = [Work(row, of_row) for row, of_row in steps.rows.items()]
-    until_done(work, lambda one: _attempt(one, rows, clock.now()), clock, run)
+    until_done(work, lambda one: _attempt(one, rows, clock), clock, run)
     return result_of(work, steps.unusable, steps.reason)
 
 
@@ -35,12 +36,15 @@ def parts(delta: RowDelta) -> list[RowDelta]:
     return [first, *(RowDelta(0, amounts, delta.joined, delta.expires_at) for amounts in cut[1:])]
 
 
-def _attempt(work: Work, rows: Rows, now: int) -> None:
-    """Write a row, and delete it where no item is left."""
-    delta, work.expired = deltas.delta(work.steps, now)
+def _attempt(work: Work, rows: Rows, clock: Clock) -> None:
+    """Write a row, and delete it where no item is left; no call is started once the time is over."""
+    delta, work.expired = deltas.delta(work.steps, clock.now())
     if work.tidy is None and not delta.is_nothing:
         # Parts that were written stay written: those before the one that was turned away are not tried again.
+        written: Item | None = None
         for part in parts(delta)[work.writes :]:
+            if clock.remaining() <= 0:
+                return
             outcome = rows.update(work.key, update_of(rows.definition, work.key, part))
             if outcome.retry:
                 work.again = True
@@ -51,8 +55,11 @@ def _attempt(work: Work, rows: Rows, now: int) -> None:
             work.invalid = outcome.invalid
             if not outcome.written:
                 break
-            work.tidy = outcome.row
+            written = outcome.row
+        work.tidy = written
     if work.tidy is not None and work.tidy.get("items") == {"N": "0"}:
+        if clock.remaining() <= 0:
+            return
         # Whoever puts an item in meanwhile is not deleted with the row: the condition is looked at when it goes.
         outcome = rows.delete(work.key, "#items = :none", {"#items": "items"}, {":none": {"N": "0"}})
         if outcome.retry:

@@ -48,7 +48,7 @@ _SCALES = dict.fromkeys(("sum", "avg", "min", "max"), (DEFAULT_SCALE, MAX_SCALE)
     "stddev": (6, MAX_SCALE // 2),
     "percentile": (6, 12),
 }
-_ACCURACIES = (Decimal("0.001"), Decimal("0.1"))
+_ACCURACIES = (Decimal("0.005"), Decimal("0.1"))
 #: Functions whose value is one number a row, so that an index can sort the rows by it.
 _RANKED = ("count", "sum", "min", "max", "distinct")
 

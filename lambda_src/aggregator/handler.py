@@ -78,7 +78,9 @@ class Aggregator:
             )
         except definition.DefinitionError as error:
             raise ConfigurationError(str(error)) from None
-        problems = delivery.problems(self._delivery, self._definition)
+        problems = delivery.problems(
+            self._delivery, self._definition, append_only=self._append_only, keeps_expired=self._keeps_expired
+        )
         if problems:
             raise ConfigurationError(
                 "the delivery does not go with the declared aggregates:\n"
@@ -129,9 +131,11 @@ class Aggregator:
         """Apply a batch of a tumbling window (https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html).
 
         The window is wanted for one thing alone: its event names the shard. What was applied stands in the rows, so
-        the state stays empty, an early end of the window means nothing, and its last invocation, which brings no
-        records, has nothing to do.
+        the state stays empty, and an early end of the window means nothing.
         """
+        if not batch:
+            # The last invocation of a window without records, or one to check the configuration.
+            return {"state": {}, "batchItemFailures": []}
         shard_id = event.get("shardId")
         if not isinstance(shard_id, str) or not shard_id:
             raise records.UnusableEvent(

@@ -59,12 +59,13 @@ def apply(records: Iterable[Record], shard_id: str, rows: Rows, clock: Clock, ru
     steps = deltas.per_record(rows.definition, records)
     name = attribute(shard_id)
     work = [Work(row, of_row) for row, of_row in steps.rows.items()]
-    until_done(work, lambda one: _attempt(one, name, rows, clock.now()), clock, run)
+    until_done(work, lambda one: _attempt(one, name, rows, clock), clock, run)
     return result_of(work, steps.unusable, steps.reason)
 
 
-def _attempt(work: Work, name: str, rows: Rows, now: int) -> None:
-    """Try to bring a row forward once: write what it does not have, then tidy it."""
+def _attempt(work: Work, name: str, rows: Rows, clock: Clock) -> None:
+    """Try to bring a row forward once: write what it does not have, then tidy it unless the time is over."""
+    now = clock.now()
     if work.tidy is None:
         taken = _fitting(work.steps)
         delta, expired = deltas.delta(taken, now)
@@ -85,7 +86,7 @@ def _attempt(work: Work, name: str, rows: Rows, now: int) -> None:
         update.conditions.append("(attribute_not_exists(#w) OR #w < :first)")
         outcome = rows.update(work.key, update)
         work.writes += outcome.written
-        work.invalid = outcome.invalid
+        work.invalid = work.invalid or outcome.invalid
         if outcome.retry:
             _again(work)
         elif outcome.refused and outcome.row is not None:
@@ -94,7 +95,7 @@ def _attempt(work: Work, name: str, rows: Rows, now: int) -> None:
             work.expired += expired
             work.absent |= outcome.refused
             _applied(work, taken, outcome.row)
-    if work.tidy is not None:
+    if work.tidy is not None and clock.remaining() > 0:
         _tidy(work, work.tidy, rows, now)
 
 

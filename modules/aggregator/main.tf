@@ -7,6 +7,13 @@ locals {
   account_id = split(":", aws_cloudwatch_log_group.this.arn)[4]
   region     = split(":", aws_cloudwatch_log_group.this.arn)[3]
 
+  # What keeping rows takes. A watermark leaves it to TTL to delete an empty row.
+  row_actions = {
+    ledger    = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"]
+    none      = ["dynamodb:DeleteItem", "dynamodb:UpdateItem"]
+    watermark = ["dynamodb:UpdateItem"]
+  }
+
   # What is not the default.
   settings = {
     for name, value in {
@@ -145,7 +152,7 @@ resource "aws_iam_role_policy" "this" {
         {
           Sid      = "KeepRows"
           Effect   = "Allow"
-          Action   = ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"]
+          Action   = local.row_actions[var.delivery]
           Resource = var.aggregate_table.arn
         },
       ],

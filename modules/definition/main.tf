@@ -325,8 +325,8 @@ locals {
       if it.order_by != null && contains(local.functions, it.function) && !contains(local.needs_order, it.function)
     ],
     [
-      for it in local.measures : "${it.place}.accuracy: ${it.accuracy} is out of range. Use a number from 0.001 to 0.1; 0.01 is 1 % of the value."
-      if it.accuracy == null || it.function != "percentile" ? false : it.accuracy < 0.001 || it.accuracy > 0.1
+      for it in local.measures : "${it.place}.accuracy: ${it.accuracy} is out of range. Use a number from 0.005 to 0.1; 0.01 is 1 % of the value."
+      if it.accuracy == null || it.function != "percentile" ? false : it.accuracy < 0.005 || it.accuracy > 0.1
     ],
     [
       for it in local.measures : "${it.place}.accuracy: ${it.function} takes none. Leave it out; only a percentile is approximate."

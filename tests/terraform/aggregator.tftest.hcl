@@ -644,7 +644,7 @@ run "with_delivery_watermark_there_is_no_ledger" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[1].Action == ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"]
+    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[1].Action == ["dynamodb:UpdateItem"]
     error_message = aws_iam_role_policy.this.policy
   }
 
@@ -682,7 +682,7 @@ run "with_delivery_none_there_is_no_ledger" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[1].Action == ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"]
+    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[1].Action == ["dynamodb:DeleteItem", "dynamodb:UpdateItem"]
     error_message = aws_iam_role_policy.this.policy
   }
 

@@ -33,7 +33,7 @@ run "a_definition_that_uses_everything_is_accepted" {
           opening   = { function = "first", value = "state", order_by = "at.time" }
           closing   = { function = "last", value = "state", order_by = "at.time" }
           customers = { function = "distinct", value = "customer" }
-          p         = { function = "percentile", value = "latency", accuracy = 0.001 }
+          p         = { function = "percentile", value = "latency", accuracy = 0.005 }
           p_rough   = { function = "percentile", value = "latency", accuracy = 0.1 }
         }
       }
@@ -73,7 +73,7 @@ run "a_definition_that_uses_everything_is_accepted" {
           opening   = { function = "first", value = "state", order_by = "at.time" }
           closing   = { function = "last", value = "state", order_by = "at.time" }
           customers = { function = "distinct", value = "customer" }
-          p         = { function = "percentile", value = "latency", accuracy = 0.001 }
+          p         = { function = "percentile", value = "latency", accuracy = 0.005 }
           p_rough   = { function = "percentile", value = "latency", accuracy = 0.1 }
         }
       }
@@ -961,8 +961,8 @@ run "only_a_percentile_has_an_accuracy" {
 
   assert {
     condition = output.problems == tolist([
-      "aggregates.a.measures.a.accuracy: 0.0009 is out of range. Use a number from 0.001 to 0.1; 0.01 is 1 % of the value.",
-      "aggregates.a.measures.b.accuracy: 0.11 is out of range. Use a number from 0.001 to 0.1; 0.01 is 1 % of the value.",
+      "aggregates.a.measures.a.accuracy: 0.0009 is out of range. Use a number from 0.005 to 0.1; 0.01 is 1 % of the value.",
+      "aggregates.a.measures.b.accuracy: 0.11 is out of range. Use a number from 0.005 to 0.1; 0.01 is 1 % of the value.",
       "aggregates.a.measures.c.accuracy: sum takes none. Leave it out; only a percentile is approximate.",
     ])
     error_message = join("\n", output.problems)

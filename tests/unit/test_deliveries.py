@@ -413,6 +413,62 @@ def test_an_event_without_shard_is_refused(dynamodb):
 # Both
 
 
+@pytest.mark.parametrize("kind", ["watermark", "none", "ledger"])
+def test_the_empty_batch_by_which_an_apply_checks_the_configuration_is_answered(kind):
+    answer = function(None, kind).handle({"Records": []}, Context())
+    assert answer["batchItemFailures"] == []
+
+
+def test_none_goes_on_with_the_parts_of_a_row_that_were_not_written(monkeypatch, dynamodb):
+    monkeypatch.setattr("aggregator.at_least_once.MAX_AMOUNTS", 1)
+    client = Faulty(dynamodb, lambda call, _: "throttled" if call == 2 else None)
+    measures = {name: {"function": "count"} for name in ("a", "b", "c")}
+    source = SourceTable()
+    answer = function(client, "none", {"all": {"measures": measures}}).handle(
+        event([source.put("1", n=Decimal(1)), source.put("2", n=Decimal(1))]), Context()
+    )
+    assert answer == {"batchItemFailures": []}
+    row = rows(dynamodb)["all", "all"]
+    assert [row[name] for name in ("items", "a", "b", "c")] == ["2", "2", "2", "2"]
+
+
+@pytest.mark.parametrize("kind", ["watermark", "none"])
+def test_no_call_is_started_once_the_time_is_over(dynamodb, kind):
+    """Each call takes five seconds: of the write and what tidies the row after it, only the first still fits."""
+    clock = [0.0]
+
+    class Slow(Faulty):
+        def update_item(self, **arguments: Any) -> Any:
+            clock[0] += 5
+            return super().update_item(**arguments)
+
+        def delete_item(self, **arguments: Any) -> Any:
+            self.calls += 1
+            clock[0] += 5
+            return super().delete_item(**arguments)
+
+    class SlowContext:
+        def get_remaining_time_in_millis(self) -> int:
+            return int((SAFETY_MARGIN + 1 - clock[0]) * 1000)
+
+    source = SourceTable()
+    inserted, deleted = source.put("1", product="tea", quantity=1, price=1), source.delete("1")
+    only = {"by_product": SALES["by_product"]}
+    window = {"shardId": SHARD}
+    function(dynamodb, kind, only).handle({**event([inserted]), **window}, Context())
+    client = Slow(dynamodb, lambda *_: None)
+    answer = function(client, kind, only).handle({**event([deleted]), **window}, SlowContext())
+    assert client.calls == 1
+    assert answer["batchItemFailures"] == [{"itemIdentifier": "102"}]
+
+
+@pytest.mark.parametrize("kind", ["watermark", "none"])
+@pytest.mark.parametrize("setting", [{"APPEND_ONLY": "true"}, {"ON_SOURCE_EXPIRY": "keep"}])
+def test_what_needs_a_ledger_is_refused_without_one(kind, setting):
+    with pytest.raises(ConfigurationError, match=f"{next(iter(setting))}: needs delivery ledger"):
+        Aggregator(environment(SALES, kind, **setting), lambda: None, map)
+
+
 def test_an_unknown_delivery_is_refused_with_the_three():
     with pytest.raises(ConfigurationError, match="ledger, watermark or none"):
         function(None, "exactly-once")
