@@ -7,6 +7,7 @@ at once, each with its place.
 
 import base64
 import hashlib
+import itertools
 import json
 import re
 import zlib
@@ -143,11 +144,13 @@ def _clashes(aggregates: dict[str, Aggregate | None]) -> list[str]:
     declared = [aggregate for aggregate in aggregates.values() if aggregate]
     ranked = {aggregate.rank_by: aggregate.name for aggregate in declared if aggregate.rank_by}
     return [
-        f"aggregates.{aggregate.name}.measures.{measure.name}: the rows of {ranked[measure.name]} are sorted by an "
-        "attribute of this name, which has to be a number; rename one of the two"
+        f"aggregates.{aggregate.name}.measures.{measure.name}: the rows of {ranked[attribute]} are sorted by the "
+        f"attribute {attribute}, which has to be a number in every row; rename one of the two"
         for aggregate in declared
         for measure in aggregate.measures
-        if measure.name in ranked and measure.function in ("first", "last")
+        if measure.function in ("first", "last")
+        for attribute in measure.attributes
+        if attribute in ranked
     ]
 
 
@@ -298,6 +301,12 @@ class _Reader:
                         "rename one of them",
                     )
                 keepers.setdefault(attribute, measure.name)
+        for percentile, measure in itertools.product(measures, measures):
+            if percentile.function == "percentile" and any(map(percentile.is_bin, measure.attributes)):
+                self._problem(
+                    f"{place}.{measure.name}",
+                    f"is named as a bin of the percentile {percentile.name} is; rename one of them",
+                )
         bins = sum(measure.bin_bytes for measure in measures)
         if bins > MAX_BIN_BYTES:
             self._problem(
@@ -368,7 +377,7 @@ class _Reader:
             return DEFAULT_ACCURACY
         low, high = _ACCURACIES
         number = Decimal(str(accuracy)) if type(accuracy) in (int, float) else None
-        if number is None or not low <= number <= high:
+        if number is None or number.is_nan() or not low <= number <= high:
             self._problem(place, f"has to be a relative error from {low} to {high}, such as {DEFAULT_ACCURACY}")
             return DEFAULT_ACCURACY
         return number

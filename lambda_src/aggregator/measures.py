@@ -15,6 +15,7 @@ deletion cannot be told from the row.
 """
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -46,6 +47,7 @@ PERCENTILE_LIMIT = Decimal(10) ** 12
 MAX_BIN_BYTES = 300_000
 #: A bin: the number of the bin and the sign in its name, and a count of up to 38 digits.
 _BIN_BYTES = 16
+_BIN_NAME = re.compile(r"0|[pn](0|-?[1-9][0-9]*)")
 
 _ONE = Decimal(1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -110,6 +112,11 @@ class Measure:
             case "first" | "last":
                 return self.name, at(self.name)
         return (self.name,)
+
+    def is_bin(self, attribute: str) -> bool:
+        """Whether an attribute of a row is a bin of this percentile."""
+        prefix = bin_prefix(self.name)
+        return attribute.startswith(prefix) and _BIN_NAME.fullmatch(attribute, len(prefix)) is not None
 
     @property
     def sorted_by(self) -> tuple[object, ...] | None:

@@ -5,7 +5,6 @@ here from sums without rounding error, and rounded once, to the 38 digits of a D
 counts of their bins.
 """
 
-import re
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
@@ -17,8 +16,6 @@ from .numerics import DIVISION, EXACT, STORED
 
 #: The quantiles of a percentile where none are asked for.
 QUANTILES = (0.5, 0.95, 0.99)
-
-_BIN = re.compile(r"0|[pn]-?[0-9]+")
 
 
 def measures_of(aggregate: Aggregate, item: Item, quantiles: Iterable[float] = QUANTILES) -> dict[str, Any]:
@@ -71,11 +68,7 @@ def _spread(measure: Measure, item: Item) -> Decimal | None:
 def _counts(measure: Measure, item: Item) -> dict[str, int]:
     """How many values lie in each bin of a percentile, without the bins that have none left."""
     prefix = bin_prefix(measure.name)
-    counts = {
-        name.removeprefix(prefix): int(_number(item, name) or 0)
-        for name in item
-        if name.startswith(prefix) and _BIN.fullmatch(name, len(prefix))
-    }
+    counts = {name.removeprefix(prefix): int(_number(item, name) or 0) for name in item if measure.is_bin(name)}
     return {name: count for name, count in counts.items() if count > 0}
 
 
