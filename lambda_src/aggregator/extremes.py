@@ -142,7 +142,9 @@ def _current(end: _End, delta: RowDelta, before: Item) -> Decimal | None:
     )
     try:
         if timed:
-            return microseconds(datetime.fromisoformat(before[at(end.attribute)]["S"]))
+            moment = before[at(end.attribute)]["S"]
+            # A time without its value was edited by hand as well.
+            return microseconds(datetime.fromisoformat(moment)) if end.attribute in before else None
         return Decimal(before[end.attribute]["N"])
     except (KeyError, ValueError, TypeError, ArithmeticError):
         # Not there yet, or edited by hand: the index knows.

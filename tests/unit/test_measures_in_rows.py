@@ -441,7 +441,7 @@ def edit(client: Any, expression: str, **values: Any) -> None:
     ("expression", "values"),
     [
         ("REMOVE revision", {}),
-        ("REMOVE cheapest, dearest", {}),
+        ("REMOVE cheapest, dearest, opening, closing", {}),
         ("REMOVE opening_at, closing_at", {}),
         ("SET cheapest = :v, dearest = :v", {"v": {"S": "2"}}),
         ("SET cheapest = :v, dearest = :v", {"v": {"NULL": True}}),
