@@ -20,7 +20,7 @@ from typing import Any
 from .buckets import UNITS, TimeBucket, time_zone
 from .expressions import Expression, ExpressionError, compile_condition, compile_number, compile_scalar
 from .items import AttributePath
-from .measures import DEFAULT_ACCURACY, FUNCTIONS, MAX_BIN_BYTES, Measure, indexes_of
+from .measures import DEFAULT_ACCURACY, ENDS, FUNCTIONS, MAX_BIN_BYTES, Measure, indexes_of
 from .numerics import DEFAULT_SCALE, MAX_SCALE
 
 #: Attributes that every row has; no measure may take their names.
@@ -82,6 +82,11 @@ class Aggregate:
         zone = str(self.time_bucket.zone) if self.time_bucket else None
         readable = json.dumps([[path.text for path in self.group_by], zone, self.rank_by])
         object.__setattr__(self, "layout", hashlib.sha256(readable.encode()).hexdigest()[:6])
+
+    @property
+    def ends(self) -> dict[str, tuple[str, bool]]:
+        """Which end each extreme is, by its measure, and whether it is one in time."""
+        return {m.name: (ENDS[m.function], m.order_by is not None) for m in self.measures if m.name in self.indexes}
 
     @property
     def actions(self) -> int:

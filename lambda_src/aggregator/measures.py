@@ -195,12 +195,17 @@ def _index(measure: Measure, indexes: dict[str, str], indexed: Indexed, shares: 
 
 
 def indexes_of(measures: Iterable[Measure]) -> dict[str, str]:
-    """The index of each extreme by the name of its measure: that of the first measure over the same values."""
+    """The index of each extreme by the name of its measure: that of the first measure over the same values.
+
+    One that is sorted by time says by which, so that it stays apart from one that is sorted by values when a measure
+    becomes another function.
+    """
     first: dict[tuple[object, ...], str] = {}
     indexes = {}
     for measure in sorted(measures, key=lambda measure: measure.name):
         if measure.sorted_by is not None:
-            indexes[measure.name] = first.setdefault(measure.sorted_by, measure.name)
+            name = f"{measure.name}@{measure.order_by.text}" if measure.order_by else measure.name
+            indexes[measure.name] = first.setdefault(measure.sorted_by, name)
     return indexes
 
 

@@ -272,9 +272,9 @@ def test_measures_share_an_index_exactly_where_the_index_would_be_the_same():
         "a_max": "a_max",
         "rounded": "rounded",
         "other": "other",
-        "opening": "closing",
-        "closing": "closing",
-        "changed": "changed",
+        "opening": "closing@at",
+        "closing": "closing@at",
+        "changed": "changed@changed",
     }
 
 
