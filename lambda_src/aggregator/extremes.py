@@ -195,7 +195,7 @@ def _current(end: _End, before: Item) -> Decimal | None:
             # A time without its value was edited by hand as well.
             return microseconds(datetime.fromisoformat(before[time]["S"])) if end.attribute in before else None
         # With a time beside it, the number is what first or last of an earlier declaration carried.
-        return None if end.shows_time and time in before else Decimal(before[end.attribute]["N"])
+        return None if "S" in before.get(time, {}) else Decimal(before[end.attribute]["N"])
     except (KeyError, ValueError, TypeError, ArithmeticError):
         # Not there yet, or edited by hand: the index knows.
         return None
