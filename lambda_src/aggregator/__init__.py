@@ -12,6 +12,7 @@ Read the modules in this order; each imports only from those above it:
 ``groups``           the group of an item: attributes, defaults, elements of lists
 ``measures``         the functions of measures: what an item adds to a row, and how it is kept
 ``definition``       the declared aggregates, parsed and checked
+``reading``          from what a row keeps to the measures that people ask for
 ``contributions``    what one source item adds to which rows: the pure core
 ``ledger``           one entry a source item: version and contributions last applied; indexes of rows
 ``records``          from a stream event to the newest change of each source item

@@ -116,13 +116,14 @@ class _Loop:
             if not delta.index_changes or state is None or delta.empties(state.items):
                 continue
             before = state.item if state.exists else None
+            aggregate = self._store.aggregate_of(row)
             found: dict[Lookup, list[Standing]] = {}
-            for lookup in lookups(row, delta, before):
+            for lookup in lookups(row, delta, before, aggregate):
                 standings = self._store.read_end(lookup) if self._clock.remaining() > 0 else None
                 if standings is None:
                     return Outcome(retry=["not read"])
                 found[lookup] = standings
-            ends[row] = ends_after(row, delta, before, found)
+            ends[row] = ends_after(row, delta, before, aggregate, found)
         if self._clock.remaining() <= 0:
             return Outcome()
         return self._store.write(transaction, self._known, ends, self._clock.now())

@@ -7,6 +7,7 @@ at once, each with its place.
 
 import base64
 import hashlib
+import itertools
 import json
 import re
 import zlib
@@ -21,7 +22,7 @@ from .buckets import UNITS, TimeBucket
 from .expressions import Expression, ExpressionError, compile_condition, compile_number, compile_scalar
 from .groups import GroupAttribute
 from .items import AttributePath
-from .measures import DEFAULT_ACCURACY, FUNCTIONS, MAX_BIN_BYTES, Measure, indexes_of
+from .measures import DEFAULT_ACCURACY, ENDS, FUNCTIONS, MAX_BIN_BYTES, Measure, indexes_of
 from .numerics import DEFAULT_SCALE, MAX_SCALE
 from .times import time_zone
 
@@ -93,6 +94,11 @@ class Aggregate:
     def units(self) -> int:
         """How many rows an item contributes to in each of its groups: one a unit of the time bucket."""
         return len(self.time_bucket.units) if self.time_bucket else 1
+
+    @property
+    def ends(self) -> dict[str, tuple[str, bool]]:
+        """Which end each extreme is, by its measure, and whether it is one in time."""
+        return {m.name: (ENDS[m.function], m.order_by is not None) for m in self.measures if m.name in self.indexes}
 
 
 @dataclass(frozen=True)
@@ -376,6 +382,12 @@ class _Reader:
                         "rename one of them",
                     )
                 keepers.setdefault(attribute, measure.name)
+        for percentile, measure in itertools.product(measures, measures):
+            if percentile.function == "percentile" and any(map(percentile.is_bin, measure.attributes)):
+                self._problem(
+                    f"{place}.{measure.name}",
+                    f"is named as a bin of the percentile {percentile.name} is; rename one of them",
+                )
         bins = sum(measure.bin_bytes for measure in measures)
         if bins > MAX_BIN_BYTES:
             self._problem(
@@ -446,7 +458,7 @@ class _Reader:
             return DEFAULT_ACCURACY
         low, high = _ACCURACIES
         number = Decimal(str(accuracy)) if type(accuracy) in (int, float) else None
-        if number is None or not low <= number <= high:
+        if number is None or number.is_nan() or not low <= number <= high:
             self._problem(place, f"has to be a relative error from {low} to {high}, such as {DEFAULT_ACCURACY}")
             return DEFAULT_ACCURACY
         return number

@@ -6,19 +6,22 @@ row and its indexes change together, and a row never shows an extreme that its i
 (docs/decisions/0008-extremes-in-the-transaction.md).
 
 The ends after a transaction follow from the ends before and from what it puts in and takes out, except where it takes
-out what may be an end: then the entries next to that end have to be read.
+out what may be an end: then the entries next to that end have to be read. They are also read where an item's measures
+are declared otherwise than when it was put in: what stands in the row may be the end of something else.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 from .contributions import RowKey
+from .definition import Aggregate
 from .items import AttributeValue, Item
-from .measures import at, microseconds, moment_text
+from .measures import Indexed, at, microseconds, moment_text
 from .numerics import format_number
-from .transactions import RowDelta
+from .transactions import EntryKey, IndexChange, RowDelta
 
 
 class Lookup(NamedTuple):
@@ -41,84 +44,136 @@ class Standing(NamedTuple):
 
 
 class _End(NamedTuple):
-    """One end of one index, and the attribute of the row that carries it."""
+    """An attribute of the row that carries an end of the index ``name``.
 
+    ``timed`` says that the index is sorted by time; ``shows_time`` that the attribute for the time belongs to it, and
+    not to another measure; ``declared`` that the measure is declared now.
+    """
+
+    attribute: str
     name: str
     end: str
-    attribute: str
+    timed: bool
+    shows_time: bool
+    declared: bool
 
 
-def lookups(row: RowKey, delta: RowDelta, before: Item | None) -> list[Lookup]:
-    """What has to be read to know the ends after ``delta``; ``before`` is the row as it was, None if it was absent."""
-    return [_lookup(row, delta, end) for end in _ends(delta) if not _is_settled(delta, end, before)]
+def lookups(row: RowKey, delta: RowDelta, before: Item | None, aggregate: Aggregate | None) -> list[Lookup]:
+    """What has to be read to know the ends after ``delta``.
+
+    ``before`` is the row as it was, None if it was absent; ``aggregate`` its aggregate as it is declared now, None if
+    it is declared no more.
+    """
+    return [_lookup(row, delta, end) for end in _ends(delta, aggregate) if not _is_settled(delta, end, before)]
 
 
 def ends_after(
-    row: RowKey, delta: RowDelta, before: Item | None, found: Mapping[Lookup, list[Standing]]
+    row: RowKey,
+    delta: RowDelta,
+    before: Item | None,
+    aggregate: Aggregate | None,
+    found: Mapping[Lookup, list[Standing]],
 ) -> dict[str, AttributeValue | None]:
     """The attributes of the row that carry other ends after ``delta``; None for one that is to be removed.
 
-    ``found`` are the answers to :func:`lookups`.
+    ``found`` are the answers to :func:`lookups`, whose arguments the others are.
     """
     attributes: dict[str, AttributeValue | None] = {}
-    for end in _ends(delta):
+    for end in _ends(delta, aggregate):
         best = _best(end, _put_in(delta, end))
         if not _is_settled(delta, end, before):
-            taken_out = _taken_out(delta, end)
+            taken_out = {key.sort_key for key, _ in _entries_taken_out(delta, end) if key.name == end.name}
             left = [standing for standing in found[_lookup(row, delta, end)] if standing.sort_key not in taken_out]
             best = _best(end, [*left, *_put_in(delta, end)])
-            if best is None:
-                attributes |= {end.attribute: None, at(end.attribute): None}
-        elif best is not None and before is not None and not _is_beyond(end, best.by, _current(end, delta, before)):
+            if best is None or not end.timed:
+                attributes |= _nothing(end, before)
+        elif before is not None and _is_dropped(delta, end):
+            attributes |= _nothing(end, before)
+        elif best is not None and before is not None and not _is_beyond(end, best.by, _current(end, before)):
             best = None
         if best is not None:
             attributes |= _carried(end.attribute, best)
     return attributes
 
 
-def _ends(delta: RowDelta) -> list[_End]:
-    found = {
-        _End(key.name, end, attribute)
-        for key, change in delta.index_changes.items()
-        for indexed in (change.old, change.new)
-        if indexed is not None
-        for end, attribute in indexed.ends
+def _ends(delta: RowDelta, aggregate: Aggregate | None) -> list[_End]:
+    """The ends that a delta may change: of the measures that are declared now, and of those that its items had."""
+    measures = aggregate.measures if aggregate else ()
+    kept = Counter(attribute for measure in measures for attribute in measure.attributes)
+    declared = {
+        name: _End(name, aggregate.indexes[name], end, timed, kept[at(name)] == int(timed), True)
+        for name, (end, timed) in (aggregate.ends if aggregate else {}).items()
+        if aggregate
     }
-    return sorted(found)
+    times = {at(end.attribute) for end in declared.values() if end.timed}
+    found: dict[str, _End] = {}
+    for key, change in delta.index_changes.items():
+        found |= {name: end for name, end in declared.items() if end.name == key.name}
+        for indexed in (change.old, change.new):
+            for which, name in indexed.ends if indexed else ():
+                timed = indexed is not None and indexed.value is not None
+                if name in declared:
+                    found[name] = declared[name]
+                elif name not in times:
+                    found[name] = _End(name, key.name, which, timed, not kept[at(name)], False)
+    return [found[name] for name in sorted(found)]
 
 
 def _lookup(row: RowKey, delta: RowDelta, end: _End) -> Lookup:
     # One more than are taken out: so many of those that are read may be among them.
+    taken_out = sum(key.name == end.name for key, _ in _entries_taken_out(delta, end))
     expires_at = delta.expires_at if delta.joined else delta.taken_back_expires_at
-    return Lookup(row, end.name, expires_at, end.end, len(_taken_out(delta, end)) + 1)
+    return Lookup(row, end.name, expires_at, end.end, taken_out + 1)
 
 
 def _is_settled(delta: RowDelta, end: _End, before: Item | None) -> bool:
     """Whether the row before and the delta alone tell the end after."""
-    if before is None:
+    if before is None or _is_dropped(delta, end):
         return True
-    current = _current(end, delta, before)
+    current = _current(end, before)
     if current is None:
+        # A measure that is declared no more is not brought back.
+        return not end.declared and end.attribute not in before
+    if any(_is_declared_otherwise(change, end) for change in delta.index_changes.values()):
         return False
-    if any(not _is_beyond(end, current, by) for by in _taken_out(delta, end).values()):
+    if any(not _is_beyond(end, current, old.by) for _, old in _entries_taken_out(delta, end)):
         return False
     # Of two at the same time the index decides which comes first.
     return not any(standing.value is not None and standing.by == current for standing in _put_in(delta, end))
 
 
-def _taken_out(delta: RowDelta, end: _End) -> dict[str, Decimal]:
-    return {
-        key.sort_key: change.old.by
+def _is_dropped(delta: RowDelta, end: _End) -> bool:
+    """Whether its items stand in the index, but for other measures: this one is declared no more."""
+    return not end.declared and any(
+        key.name == end.name and change.new is not None and not _carries(change.new, end)
         for key, change in delta.index_changes.items()
-        if key.name == end.name and change.old is not None
-    }
+    )
+
+
+def _is_declared_otherwise(change: IndexChange, end: _End) -> bool:
+    """Whether an entry stays where it is and is an entry for this end only before, or only now."""
+    return change.old is not None and change.new is not None and _carries(change.old, end) != _carries(change.new, end)
+
+
+def _carries(indexed: Indexed, end: _End) -> bool:
+    return (end.end, end.attribute) in indexed.ends
+
+
+def _entries_taken_out(delta: RowDelta, end: _End) -> list[tuple[EntryKey, Indexed]]:
+    """The entries taken out of the index, and those of others that the attribute was computed from."""
+    return [
+        (key, change.old)
+        for key, change in delta.index_changes.items()
+        if change.old is not None
+        and (key.name == end.name or any(attribute == end.attribute for _, attribute in change.old.ends))
+    ]
 
 
 def _put_in(delta: RowDelta, end: _End) -> list[Standing]:
     return [
         Standing(key.sort_key, change.new.by, change.new.value)
         for key, change in delta.index_changes.items()
-        if key.name == end.name and change.new is not None
+        if key.name == end.name and change.new is not None and _carries(change.new, end)
     ]
 
 
@@ -132,21 +187,24 @@ def _is_beyond(end: _End, one: Decimal, other: Decimal | None) -> bool:
     return other is None or (one < other if end.end == "lowest" else one > other)
 
 
-def _current(end: _End, delta: RowDelta, before: Item) -> Decimal | None:
+def _current(end: _End, before: Item) -> Decimal | None:
     """The number that the end before was sorted by; None where the row does not tell."""
-    timed = any(
-        indexed is not None and indexed.value is not None
-        for key, change in delta.index_changes.items()
-        if key.name == end.name
-        for indexed in (change.old, change.new)
-    )
+    time = at(end.attribute)
     try:
-        if timed:
-            return microseconds(datetime.fromisoformat(before[at(end.attribute)]["S"]))
-        return Decimal(before[end.attribute]["N"])
+        if end.timed:
+            # A time without its value was edited by hand as well.
+            return microseconds(datetime.fromisoformat(before[time]["S"])) if end.attribute in before else None
+        # With a time beside it, the number is what first or last of an earlier declaration carried.
+        return None if "S" in before.get(time, {}) else Decimal(before[end.attribute]["N"])
     except (KeyError, ValueError, TypeError, ArithmeticError):
         # Not there yet, or edited by hand: the index knows.
         return None
+
+
+def _nothing(end: _End, before: Item | None) -> dict[str, AttributeValue | None]:
+    """What has to go from a row so that nothing of this end stands in it."""
+    attributes = (end.attribute, at(end.attribute)) if end.shows_time else (end.attribute,)
+    return dict.fromkeys(attribute for attribute in attributes if before and attribute in before)
 
 
 def _carried(attribute: str, standing: Standing) -> dict[str, AttributeValue | None]:

@@ -15,6 +15,7 @@ deletion cannot be told from the row.
 """
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -46,6 +47,7 @@ PERCENTILE_LIMIT = Decimal(10) ** 12
 MAX_BIN_BYTES = 300_000
 #: A bin: the number of the bin and the sign in its name, and a count of up to 38 digits.
 _BIN_BYTES = 16
+_BIN_NAME = re.compile(r"0|[pn](0|-?[1-9][0-9]*)")
 
 _ONE = Decimal(1)
 _LONGEST_VALUE = 1_000
@@ -109,6 +111,11 @@ class Measure:
             case "first" | "last":
                 return self.name, at(self.name)
         return (self.name,)
+
+    def is_bin(self, attribute: str) -> bool:
+        """Whether an attribute of a row is a bin of this percentile."""
+        prefix = bin_prefix(self.name)
+        return attribute.startswith(prefix) and _BIN_NAME.fullmatch(attribute, len(prefix)) is not None
 
     @property
     def sorted_by(self) -> tuple[object, ...] | None:
@@ -187,12 +194,17 @@ def _index(measure: Measure, indexes: dict[str, str], indexed: Indexed, shares: 
 
 
 def indexes_of(measures: Iterable[Measure]) -> dict[str, str]:
-    """The index of each extreme by the name of its measure: that of the first measure over the same values."""
+    """The index of each extreme by the name of its measure: that of the first measure over the same values.
+
+    One that is sorted by time says by which, so that it stays apart from one that is sorted by values when a measure
+    becomes another function.
+    """
     first: dict[tuple[object, ...], str] = {}
     indexes = {}
     for measure in sorted(measures, key=lambda measure: measure.name):
         if measure.sorted_by is not None:
-            indexes[measure.name] = first.setdefault(measure.sorted_by, measure.name)
+            name = f"{measure.name}@{measure.order_by.text}" if measure.order_by else measure.name
+            indexes[measure.name] = first.setdefault(measure.sorted_by, name)
     return indexes
 
 

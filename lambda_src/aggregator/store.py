@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from .contributions import RowKey, description
-from .definition import Definition
+from .definition import Aggregate, Definition
 from .extremes import Lookup, Standing
 from .items import AttributeValue, Item
+from .keys import split
 from .ledger import (
     ITEM,
     REFERENCES,
@@ -172,6 +173,10 @@ class Store:
             if delta.index_changes
         }
         return Outcome(applied=True, revised=revised)
+
+    def aggregate_of(self, row: RowKey) -> Aggregate | None:
+        """The aggregate that a row belongs to as it is declared now; None if it is declared no more."""
+        return self._definition.aggregates.get(split(row.pk)[0])
 
     def read_rows(self, keys: Sequence[RowKey], *, whole: bool = False) -> dict[RowKey, RowState] | None:
         """The states of at most :data:`MAX_KEYS` rows, in one call; None where they could not be read now.

@@ -10,8 +10,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from aggregator.contributions import Contribution, Contributions, RowKey
-from aggregator.definition import Definition, parse
+from aggregator.definition import Definition, DefinitionError, parse
 from aggregator.items import AttributeValue, Item
+from aggregator.measures import FUNCTIONS, Indexed
 from aggregator.numerics import magnitude_limit
 
 
@@ -105,6 +106,8 @@ _VALUES = (
     "abs(price) - 0.5",
     "coalesce(discount, 0) + length(product)",
 )
+#: For functions that take any value: texts, numbers, truth values.
+_SCALARS = ("product", "gift", "customer.region", "year > 2000", "lower(product)")
 _UNITS = ("minute", "15_minutes", "hour", "day", "week", "month", "quarter", "year")
 _ZONES = ("UTC", "Europe/London", "Asia/Kathmandu")
 
@@ -129,22 +132,40 @@ def _declared_aggregates(draw: st.DrawFn) -> dict[str, Any]:
             aggregate["time_bucket"]["retention_days"] = draw(st.integers(1, 36_500))
     names = draw(st.lists(st.sampled_from(["lines", "revenue", "price", "z", "a1"]), min_size=1, unique=True))
     aggregate["measures"] = {name: draw(_declared_measures()) for name in names}
+    ranked = [name for name, measure in aggregate["measures"].items() if measure["function"] in ("count", "sum", "max")]
+    if ranked and draw(st.booleans()):
+        aggregate["rank_by"] = draw(st.sampled_from(sorted(ranked)))
     return aggregate
 
 
 @st.composite
 def _declared_measures(draw: st.DrawFn) -> dict[str, Any]:
-    function = draw(st.sampled_from(["count", "sum", "avg"]))
+    function = draw(st.sampled_from(FUNCTIONS))
     if function == "count":
         return {"function": "count"}
+    if function in ("first", "last"):
+        return {"function": function, "value": draw(st.sampled_from((*_VALUES, *_SCALARS))), "order_by": "at"}
+    if function == "distinct":
+        return {"function": function, "value": draw(st.sampled_from((*_VALUES, *_SCALARS)))}
     measure = {"function": function, "value": draw(st.sampled_from(_VALUES))}
+    if function == "percentile" and draw(st.booleans()):
+        measure["accuracy"] = draw(st.sampled_from([0.05, 0.1]))
     return measure | ({"scale": draw(st.integers(0, 12))} if draw(st.booleans()) else {})
 
 
 def declarations() -> st.SearchStrategy[dict[str, Any]]:
     """Some aggregates as Terraform hands them over."""
     names = st.sampled_from(["total", "by_product", "by_day", "a", "z_9"])
-    return st.dictionaries(names, _declared_aggregates(), min_size=1, max_size=4)
+    return st.dictionaries(names, _declared_aggregates(), min_size=1, max_size=4).filter(_is_allowed)
+
+
+def _is_allowed(declared: dict[str, Any]) -> bool:
+    """Whether nothing clashes: names of bins that are too many, a ranking and what first or last carries."""
+    try:
+        define(declared)
+    except DefinitionError:
+        return False
+    return True
 
 
 def define(declared: dict[str, Any]) -> Definition:
@@ -215,9 +236,29 @@ EXPIRY = {
 
 
 @st.composite
-def contributions(draw: st.DrawFn) -> Contributions:
-    """What an item adds to some of the rows of :data:`EXPIRY`; not always the same measures, as after a change."""
+def contributions(draw: st.DrawFn, extremes: bool = False) -> Contributions:
+    """What an item adds to some of the rows of :data:`EXPIRY`; not always the same measures, as after a change.
+
+    With ``extremes`` also entries of indexes and distinct values, and readable attributes declared in two ways.
+    """
     rows = draw(st.lists(st.sampled_from(list(EXPIRY)), unique=True, max_size=3))
     names = st.sampled_from(["orders", "revenue", "price_sum"])
     numbers = amounts() | st.sampled_from([Decimal(0), Decimal(1), Decimal("0.1")])
-    return {row: Contribution(draw(st.dictionaries(names, numbers, min_size=1)), EXPIRY[row]) for row in rows}
+    return {
+        row: Contribution(
+            draw(st.dictionaries(names, numbers, min_size=1)),
+            EXPIRY[row],
+            draw(st.sampled_from(["", "abc"])) if extremes else "",
+            draw(st.dictionaries(st.sampled_from(["dearest", "latest@at"]), indexed(), max_size=2)) if extremes else {},
+            draw(st.dictionaries(st.sampled_from(["buyers", "notes"]), texts(), max_size=2)) if extremes else {},
+        )
+        for row in rows
+    }
+
+
+@st.composite
+def indexed(draw: st.DrawFn) -> Indexed:
+    """What an item adds to an index: few different ones, so that entries often stay as they are."""
+    by = draw(st.sampled_from([Decimal(0), Decimal("0.1"), Decimal(-7)]) | amounts())
+    ends = draw(st.sampled_from([(("highest", "dearest"),), (("highest", "dearest"), ("lowest", "cheapest"))]))
+    return Indexed(by, ends, draw(st.none() | st.sampled_from([{"S": "#"}, {"N": "1.5"}, {"BOOL": True}])))

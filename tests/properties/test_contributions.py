@@ -59,7 +59,7 @@ def test_different_declarations_have_different_fingerprints(declared, other):
     assert (define(declared).fingerprint == define(other).fingerprint) == (declared == other)
 
 
-@given(contributions(), contributions(), st.data())
+@given(contributions(extremes=True), contributions(extremes=True), st.data())
 def test_equal_contributions_have_equal_texts_and_different_ones_different_texts(one, other, data):
     with hostile_decimal_context():
         assert from_text(to_text(one)) == one

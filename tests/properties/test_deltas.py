@@ -1,6 +1,6 @@
 """The deltas of any history add up to the last state of every item, however the history is cut into transactions."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from fractions import Fraction
 from itertools import pairwise
 
@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.contributions import Contribution
+from aggregator.ledger import index_sort_key
 from aggregator.records import Change
 from aggregator.transactions import RowDelta, pack, steps_of, waves
 from tests.properties.strategies import EXPIRY, contributions, hostile_decimal_context
@@ -145,3 +146,34 @@ def test_exactly_the_rows_that_change_and_are_not_past_their_retention_are_writt
     found = {row: (delta.items, delta.joined, delta.expires_at) for row, delta in transaction.rows.items()}
     assert found == written
     assert transaction.expired_rows == left_out
+
+
+def standing(owner, contribution):
+    """The entries of an item in the indexes of a row."""
+    return {(name, index_sort_key(indexed, owner)): indexed for name, indexed in contribution.indexed.items()}
+
+
+@given(st.lists(st.tuples(contributions(extremes=True), contributions(extremes=True)), min_size=1, max_size=5))
+def test_index_entries_and_references_in_a_delta_are_the_difference_of_what_the_items_have(moves):
+    deltas = defaultdict(RowDelta)
+    with hostile_decimal_context():
+        for number, (before, after) in enumerate(moves):
+            for row, contribution, sign in steps_of(change("a", after, before), now=0)[0]:
+                deltas[row].add(contribution, sign, f"item#{number}")
+    nothing = Contribution({})
+    for row in EXPIRY:
+        old, new, counts = {}, {}, Counter()
+        for number, (before, after) in enumerate(moves):
+            one, other = before.get(row, nothing), after.get(row, nothing)
+            old |= standing(f"item#{number}", one)
+            new |= standing(f"item#{number}", other)
+            counts.update(other.distinct.items())
+            counts.subtract(one.distinct.items())
+        delta = deltas[row]
+        assert {(key.name, key.sort_key): one for key, one in delta.index_changes.items()} == {
+            key: (old.get(key), new.get(key)) for key in old.keys() | new.keys() if old.get(key) != new.get(key)
+        }
+        assert {key.expires_at for key in delta.entries} <= {EXPIRY[row]}
+        references = {(key.attribute, key.value): n for key, n in delta.reference_changes.items()}
+        assert references == {value: n for value, n in counts.items() if n}
+        assert not (delta.is_nothing and (delta.index_changes or references))

@@ -113,3 +113,29 @@ def test_versions_compare_as_stream_and_number(label, other_label, number, other
     one, other = version(ARN + label, str(number)), version(ARN + other_label, str(other_number))
     assert (one < other) == ((label, number) < (other_label, other_number))
     assert (one == other) == ((label, number) == (other_label, other_number))
+
+
+@given(tuples(), tuples(), st.integers(80, 2_048))
+@example([{"S": "x" * 100}], [{"S": "x" * 101}], 80)
+@example([{"S": "#" * 40}], [{"S": "%23" * 40}], 80)
+def test_a_shortened_key_fits_and_no_two_keys_become_one(one, other, limit):
+    longer = [key_of(values * repeated) for values, repeated in ((one, 30), (other, 30))]
+    keys_before = [key_of(one), key_of(other), *longer]
+    shortened = [keys.shortened(key, limit) for key in keys_before]
+    assert all(len(key.encode()) <= limit for key in shortened)
+    assert all(
+        after == before for before, after in zip(keys_before, shortened, strict=True) if len(before.encode()) <= limit
+    )
+    assert len(set(shortened)) == len(set(keys_before))
+    # Shortened again it stays, and a key that begins with the hash of another is not taken for it.
+    assert [keys.shortened(key, limit) for key in shortened] == shortened
+    assert all(key.startswith("sales") for key in shortened)
+
+
+@given(texts().filter(lambda text: text.isascii()), st.integers(1_001, 3_000))
+def test_a_single_long_part_becomes_a_hash_that_no_value_looks_like(text, length):
+    part = keys.encode("S", (text or "x") * length)
+    short = keys.shortened(part, 1_000)
+    assert len(short.encode()) <= 1_000
+    assert (short != part) == (len(part.encode()) > 1_000)
+    assert keys.encode("S", short) != short or short == part

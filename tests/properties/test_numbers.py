@@ -11,6 +11,7 @@ from aggregator import keys
 from aggregator.contributions import Contribution, RowKey, from_text, to_text
 from aggregator.expressions import compile_number
 from aggregator.items import UnusableItem
+from aggregator.measures import PERCENTILE_LIMIT, Measure, bin_of, value_of_bin
 from aggregator.numerics import (
     DYNAMODB_DIGITS,
     EXACT,
@@ -18,8 +19,10 @@ from aggregator.numerics import (
     MAX_SCALE,
     USABLE_DIGITS,
     format_number,
+    from_sortable,
     magnitude_limit,
     significant_digits,
+    sortable,
     to_scale,
 )
 from aggregator.transactions import RowDelta
@@ -144,3 +147,33 @@ def test_a_number_with_more_digits_than_can_be_added_up_is_refused_and_every_oth
         digits = significant_digits(Decimal(text))
     assert (value is None) == (digits > USABLE_DIGITS)
     assert value is None or Fraction(value) == Fraction(text)
+
+
+@given(st.data(), st.integers(0, MAX_SCALE), st.integers(0, MAX_SCALE))
+def test_texts_sort_as_their_numbers_do_and_give_them_back(data, scale, other_scale):
+    one, other = data.draw(amounts(scale)), data.draw(amounts(other_scale))
+    with hostile_decimal_context():
+        texts = sortable(one), sortable(other)
+        assert [Fraction(from_sortable(text)) for text in texts] == [Fraction(one), Fraction(other)]
+    assert (texts[0] < texts[1], texts[0] == texts[1]) == (one < other, one == other)
+    assert len(texts[0]) == len(texts[1]) == USABLE_DIGITS + MAX_SCALE + 1
+    assert all(text.isdecimal() and text.isascii() for text in texts)
+
+
+@given(amounts(6), amounts(6), st.sampled_from(["0.001", "0.01", "0.1"]))
+@example(Decimal("0.000001"), Decimal("-0.000001"), "0.001")
+@example(Decimal("999999999999.999999"), Decimal("-999999999999.999999"), "0.001")
+def test_the_value_of_a_bin_is_as_near_as_is_promised_and_bins_are_in_order(one, other, accuracy):
+    promised = Decimal(accuracy)
+    measure = Measure("m", "percentile", None, 6, accuracy=promised)
+    sizes = [amount if abs(amount) < PERCENTILE_LIMIT else amount.scaleb(-12) for amount in (one, other)]
+    values = []
+    for size in sizes:
+        exact = to_scale(size, 6)
+        values.append(value_of_bin(bin_of(size, measure), promised))
+        # Floating point has 16 digits; a value on the border of two bins may be off by one of them.
+        assert abs(Fraction(values[-1]) - Fraction(exact)) <= Fraction(promised) * abs(Fraction(exact)) * Fraction(
+            "1.000001"
+        )
+    if sizes[0] < sizes[1]:
+        assert values[0] <= values[1]

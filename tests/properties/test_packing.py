@@ -11,9 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aggregator.contributions import RowKey, contributions_of, description
-from aggregator.ledger import MAX_CONTRIBUTIONS_BYTES, entry_key
+from aggregator.extremes import ends_after, lookups
+from aggregator.ledger import ITEM, MAX_CONTRIBUTIONS_BYTES, entry_key
 from aggregator.records import Change
-from aggregator.store import Known, RowState, Store
+from aggregator.store import Known, RowState, Store, ValueKey
 from aggregator.transactions import RowDelta, Transaction, pack, waves
 from tests.properties.strategies import define
 
@@ -33,12 +34,30 @@ def declaration(group_by, measures):
     return {"group_by": group_by, "measures": {name: {"function": "avg", "value": "amount"} for name in measures}}
 
 
+def extremes():
+    """Measures of all kinds with the longest names: a row, three indexes, three distinct values, many bins."""
+    names = [f"m{n:02}{'x' * 60}" for n in range(47)]
+    at = {"value": "text", "order_by": "at"}
+    measures = {
+        names[0]: {"function": "min", "value": "amount"},
+        names[1]: {"function": "max", "value": "amount"},
+        names[2]: {"function": "first"} | at,
+        names[3]: {"function": "last"} | at,
+        names[4]: {"function": "max", "value": "amount + 1"},
+        **{names[n]: {"function": "distinct", "value": ["text", "group", "mover"][n - 5]} for n in (5, 6, 7)},
+        **{f"p{n}": {"function": "percentile", "value": f"amount + {n}"} for n in range(2)},
+        **{name: {"function": "variance", "value": "amount"} for name in names[8:]},
+    }
+    return {"group_by": ["group", "mover"], "rank_by": names[1], "measures": measures}
+
+
 #: Everything at its largest, many rows with long keys and little in them, and few small rows.
 DEFINITIONS = {
     "largest": define({f"a{n:02}{'y' * 60}": declaration(GROUP_ATTRIBUTES, LONG_NAMES) for n in range(49)}),
     "long keys": define(
         {"mover": declaration(["mover"], ["m"])} | {f"a{n}": declaration(["group"], ["m"]) for n in range(48)}
     ),
+    "extremes": define({f"a{n}{'y' * 60}": extremes() for n in range(7)}),
     "small": define({"mover": declaration(["mover"], ["m"]), "total": declaration([], ["m"])}),
 }
 #: One, two, three and four bytes of UTF-8, and one that takes three bytes in a key.
@@ -50,8 +69,11 @@ LONGEST_GROUP_BYTES = 1_950
 def contributions(name, character, group, mover, amount):
     """The contributions of an item with group values as long as a key allows."""
     width = 3 if character == "#" else len(character.encode())
-    text = character * ((LONGEST_GROUP_BYTES if name != "small" else 12) // width)
+    longest = {"small": 12, "extremes": LONGEST_GROUP_BYTES // 2}.get(name, LONGEST_GROUP_BYTES)
+    text = character * (longest // width)
     item = {
+        "text": {"S": f"{text}{amount}"},
+        "at": {"N": str(amount)},
         "group": {"S": f"{text}{group}"},
         "mover": {"S": f"{text}{mover}"},
         "amount": {"N": str(amount)},
@@ -60,7 +82,7 @@ def contributions(name, character, group, mover, amount):
         value = {"S": f"{text}{group}{mover}" if n == 0 else "v"}
         item[f"{'g' * 80}{n}"] = {"M": {"m" * 80: {"L": [{"M": {"n" * 80: value}}]}}}
     found = contributions_of(DEFINITIONS[name], item)
-    assert max(len(row.pk.encode()) for row in found) > (LONGEST_GROUP_BYTES if name != "small" else 0)
+    assert max(len(row.pk.encode()) for row in found) > (0 if name == "small" else LONGEST_GROUP_BYTES - 50)
     return found
 
 
@@ -72,7 +94,9 @@ def batches(draw):
     groups = st.integers(0, draw(st.sampled_from([0, 1, 5])))
     movers = st.integers(0, draw(st.sampled_from([0, 3, 50])))
     states = st.none() | st.tuples(groups, movers, st.integers(1, 2))
-    size = draw(st.sampled_from({"largest": [1, 7], "long keys": [1, 60], "small": [1, 50, 250]}[name]))
+    size = draw(
+        st.sampled_from({"largest": [1, 7], "long keys": [1, 60], "extremes": [1, 5], "small": [1, 50, 250]}[name])
+    )
     moves = [(draw(states), draw(states)) for _ in range(size)]
     return name, character, moves, draw(st.booleans())
 
@@ -114,7 +138,7 @@ def row_size(definition, key):
     numbers = ["items", "expires_at", *(name for measure in aggregate.measures for name in measure.attributes)]
     row = key | description(definition, RowKey(key["pk"]["S"], key["sk"]["S"]))
     row |= {name: {"N": "0"} for name in numbers} | {"revision": {"S": "0" * 16}}
-    return item_size(row)
+    return item_size(row) + sum(measure.bin_bytes for measure in aggregate.measures)
 
 
 class RecordingClient:
@@ -135,7 +159,16 @@ def sent_by(definition, transactions, known):
     client = RecordingClient()
     store = Store(client, aggregate_table="rows", ledger_table="ledger", definition=definition)
     for transaction in transactions:
-        assert store.write(transaction, Known(rows=known), {}, now=0).applied
+        rows, ends, references = dict(known), {}, {}
+        for row, delta in transaction.rows.items():
+            if delta.index_changes:
+                rows.setdefault(row, RowState(9, None, item={"revision": {"S": "0" * 16}}))
+                aggregate = store.aggregate_of(row)
+                # The ends are not known from the row, and nothing else is left in the index.
+                found = {lookup: [] for lookup in lookups(row, delta, rows[row].item, aggregate)}
+                ends[row] = ends_after(row, delta, rows[row].item, aggregate, found)
+            references |= {ValueKey(row, *value): 0 for value in delta.reference_changes}
+        assert store.write(transaction, Known(rows, references), ends, now=0).applied
     assert len(client.sent) == len(transactions)
     return client.sent
 
@@ -147,7 +180,15 @@ def check_limits(definition, actions):
         ((kind, body),) = action.items()
         key = body.get("Key") or {name: body["Item"][name] for name in ("pk", "sk")}
         written.append((body["TableName"], key["pk"]["S"], key["sk"]["S"]))
-        size = item_size(body["Item"]) if kind == "Put" else row_size(definition, key)
+        assert len(key["pk"]["S"].encode()) <= 2_048
+        assert len(key["sk"]["S"].encode()) <= 1_024
+        if kind == "Put":
+            size = item_size(body["Item"])
+        elif body["TableName"] == "rows":
+            size = row_size(definition, key)
+        else:
+            # An index entry or a reference count: the value beside an entry is the text of an item at most.
+            size = item_size(key) + LONGEST_GROUP_BYTES + 100
         assert size <= MAX_ITEM_BYTES
         total += size
         expressions = [body[name] for name in ("UpdateExpression", "ConditionExpression") if name in body]
@@ -163,6 +204,8 @@ def check_limits(definition, actions):
 @settings(max_examples=25)
 @given(batches())
 @example(("largest", "😀", [((0, 0, 1), (1, 1, 1))], True))
+@example(("extremes", "語", [((0, 0, 1), (1, 1, 2))], True))
+@example(("extremes", "#", [((0, 0, 1), (0, 0, 2))] * 5, True))
 @example(("small", "x", [(None, (0, n, 1)) for n in range(250)], True))
 def test_whatever_is_written_is_within_the_limits_and_every_change_is_in_it_once(batch):
     name, character, moves, long_source_keys = batch
@@ -171,7 +214,8 @@ def test_whatever_is_written_is_within_the_limits_and_every_change_is_in_it_once
     last_items = {row: RowState(1, None) for t in transactions for row in t.rows}
     for known in ({}, last_items):
         sent = sent_by(DEFINITIONS[name], transactions, known)
-        puts = [action["Put"]["Item"]["pk"]["S"] for actions in sent for action in actions if "Put" in action]
+        items = [action["Put"]["Item"] for actions in sent for action in actions if "Put" in action]
+        puts = [item["pk"]["S"] for item in items if item["sk"]["S"] == ITEM]
         assert sorted(puts) == sorted(change.entry_key for change in changes)
         for actions in sent:
             check_limits(DEFINITIONS[name], actions)
@@ -208,3 +252,10 @@ def test_waves_hold_every_transaction_once_share_no_row_and_keep_the_order_on_ea
         sharing = [wave_of[id(earlier)] for earlier in transactions[:index] if earlier.rows.keys() & later.rows.keys()]
         # After all that share a row with it, and no later than that: else it would wait for nothing.
         assert wave_of[id(later)] == max(sharing, default=-1) + 1
+
+
+def test_one_item_can_change_every_row_index_and_distinct_value_at_once():
+    _, (transaction,) = packed("extremes", "x", [((0, 0, 1), (1, 1, 2))], long_source_keys=True)
+    (actions,) = sent_by(DEFINITIONS["extremes"], [transaction], {})
+    # The entry, and in each of seven aggregates two rows, six entries of indexes and six values.
+    assert len(actions) == transaction.actions == 1 + 7 * (2 + 6 + 6)

@@ -150,7 +150,7 @@ def shares(aggregates: dict[str, Any], item: Item) -> dict[Key, Share]:
             {"notes": note},
             {
                 "cheapest": (price, [("highest", "dearest"), ("lowest", "cheapest")], None),
-                "latest": (moment, [("highest", "latest")], {"S": note}),
+                "latest@at": (moment, [("highest", "latest")], {"S": note}),
             },
         )
     }
@@ -164,7 +164,7 @@ def shares(aggregates: dict[str, Any], item: Item) -> dict[Key, Share]:
             found["total", "all"] = Share(
                 {"quantity": quantity, "orders": one, "discount": none},
                 {},
-                {"earliest": (moment, [("lowest", "earliest")], {"N": plain(quantity)})},
+                {"earliest@at": (moment, [("lowest", "earliest")], {"N": plain(quantity)})},
             )
         found[f"by_note#{note}", "all"] = Share({"orders": one, "discount": none})
         found[f"by_product_month#{product}", f"month#{at[:7]}"] = Share(

@@ -131,6 +131,172 @@ def test_a_wrong_definition_is_refused(aggregates, problem):
     assert any(problem in found for found in problems(aggregates)), problems(aggregates)
 
 
+def aggregate(measures: object, **more: object) -> dict[str, object]:
+    return {"a": {"measures": measures, **more}}
+
+
+def measure(function: str, **more: object) -> dict[str, object]:
+    """An aggregate with the one measure m of this function over x."""
+    return aggregate({"m": {"function": function, "value": "x", **more}})
+
+
+MAX = {"function": "max", "value": "x"}
+LAST = {"function": "last", "value": "x", "order_by": "at"}
+PERCENTILE = {"function": "percentile", "value": "x"}
+
+
+@pytest.mark.parametrize(
+    ("declared", "problem"),
+    [
+        *(
+            (aggregate({"m": {"function": f}}), f"measures.m.value: {f} needs one: an expression, such as quantity")
+            for f in ("sum", "avg", "variance", "stddev", "percentile", "min", "max", "first", "last", "distinct")
+        ),
+        (measure("min", value='"text"'), "aggregates.a.measures.m.value: "),
+        (measure("percentile", value="x > 1"), "aggregates.a.measures.m.value: "),
+        *(
+            (measure(f, order_by="at", scale=2), f"measures.m.scale: {f} keeps values as they are; remove it")
+            for f in ("first", "last")
+        ),
+        (measure("distinct", scale=2), "measures.m.scale: distinct keeps values as they are; remove it"),
+        (measure("max", scale=29), "measures.m.scale: has to be a whole number of decimal places from 0 to 28"),
+        (measure("variance", scale=15), "measures.m.scale: has to be a whole number of decimal places from 0 to 14"),
+        (measure("stddev", scale=-1), "measures.m.scale: has to be a whole number of decimal places from 0 to 14"),
+        (measure("percentile", scale=13), "measures.m.scale: has to be a whole number of decimal places from 0 to 12"),
+        (
+            measure("first"),
+            "measures.m.order_by: first needs it: the attribute with the time that says what comes first",
+        ),
+        (measure("last"), "measures.m.order_by: last needs it: the attribute with the time that says what comes last"),
+        (measure("last", order_by="a..b"), "measures.m.order_by: 'a..b' is not an attribute path"),
+        *(
+            (measure(f, order_by="at"), "measures.m.order_by: only first and last are ordered by a time; remove it")
+            for f in ("sum", "min", "max", "distinct", "percentile")
+        ),
+        (measure("max", accuracy=0.01), "measures.m.accuracy: only a percentile has an accuracy, max is exact"),
+        *(
+            (measure("percentile", accuracy=accuracy), "accuracy: has to be a relative error from 0.005 to 0.1, such")
+            for accuracy in (0, 0.0049, 0.11, 1, -0.01, "0.01", True, [], float("nan"))
+        ),
+        (
+            aggregate({f"p{n}": PERCENTILE | {"accuracy": 0.005} for n in range(2)}),
+            "aggregates.a.measures: the bins of the percentiles can take 381478 bytes of a row, more than 300000; "
+            "declare a larger accuracy or a smaller scale, or put some of them into another aggregate",
+        ),
+        (
+            aggregate({f"m{n}": MAX | {"value": f"x + {n}"} for n in range(49)}),
+            "aggregates: an item can need 50 writes, one for each row, each value that min, max, first and last are "
+            "taken of, and each distinct; at most 49 fit in a transaction",
+        ),
+        (
+            {f"a{n}": {"measures": {"m": {"function": "distinct", "value": "x"}}} for n in range(25)},
+            "aggregates: an item can need 50 writes",
+        ),
+        (
+            aggregate({"m": LAST, "m_at": {"function": "count"}}),
+            "aggregates.a.measures.m_at: is kept in the row's attribute m_at, which m takes already; rename one",
+        ),
+        (
+            aggregate({"m": {"function": "stddev", "value": "x"}, "m_sum_of_squares": MAX}),
+            "measures.m_sum_of_squares: is kept in the row's attribute m_sum_of_squares, which m takes already",
+        ),
+        (
+            aggregate({"m": PERCENTILE, "m_bin_p7": MAX}),
+            "aggregates.a.measures.m_bin_p7: is named as a bin of the percentile m is; rename one of them",
+        ),
+        (aggregate({"m": PERCENTILE, "m_bin_0": MAX}), "measures.m_bin_0: is named as a bin of the percentile m is"),
+        (aggregate({"rank_group": MAX}), "the row's attribute rank_group has another meaning; rename the measure"),
+        (
+            aggregate({"m": MAX, "b": MAX}, rank_by="revenue"),
+            "aggregates.a.rank_by: 'revenue' is not a measure of this aggregate; name one, such as b",
+        ),
+        (aggregate({}, rank_by="revenue"), "aggregates.a.rank_by: 'revenue' is not a measure of this aggregate"),
+        *(
+            (
+                measure(f, **({"order_by": "at"} if f in ("first", "last") else {}))["a"] | {"rank_by": "m"},
+                "rank_by: m is not one number of a row, so that no index can sort by it; the functions that can be "
+                "ranked by are count, sum, min, max, distinct",
+            )
+            for f in ("avg", "variance", "stddev", "percentile", "first", "last")
+        ),
+        (
+            {"b": {"measures": {"m": MAX}, "rank_by": "m"}} | aggregate({"m": LAST}),
+            "aggregates.a.measures.m: is kept in the row's attribute m, by which rows of b are ranked and which then has "
+            "to be a number everywhere; rename one of the two",
+        ),
+        (
+            {"b": {"measures": {"m_at": MAX}, "rank_by": "m_at"}} | aggregate({"m": LAST}),
+            "aggregates.a.measures.m: is kept in the row's attribute m_at, by which rows of b are ranked",
+        ),
+    ],
+)
+def test_a_wrong_measure_is_refused(declared, problem):
+    found = problems({"a": declared} if "measures" in declared else declared)
+    assert any(problem in one for one in found), found
+
+
+def test_what_is_just_allowed_is_taken():
+    parse(
+        json.dumps(
+            aggregate(
+                {f"m{n}": MAX | {"value": f"x + {n}"} for n in range(48)} | {"n": {"function": "count"}}, rank_by="n"
+            )
+        )
+    )
+    # All over one value share one index.
+    (one,) = parse(json.dumps(aggregate({f"m{n}": MAX for n in range(50)}))).aggregates.values()
+    assert (one.actions, set(one.indexes.values())) == (2, {"m0"})
+    for accuracy, scale in ((0.005, 6), (0.005, 0), (0.1, 12)):
+        parse(json.dumps(measure("percentile", accuracy=accuracy, scale=scale)))
+    # A bin of one aggregate is no attribute of another, and not everything that looks like a bin is one.
+    parse(json.dumps(aggregate({"m": PERCENTILE}) | {"b": {"measures": {"m_bin_p7": MAX}}}))
+    parse(json.dumps(aggregate({"m": PERCENTILE, "m_bin_p07": MAX, "m_bin_n": MAX, "m_bin_p": MAX})))
+
+
+def test_measures_share_an_index_exactly_where_the_index_would_be_the_same():
+    (one,) = parse(
+        json.dumps(
+            aggregate(
+                {
+                    "b_min": {"function": "min", "value": "x"},
+                    "a_max": {"function": "max", "value": "x"},
+                    "rounded": {"function": "max", "value": "x", "scale": 2},
+                    "other": {"function": "max", "value": "y"},
+                    "opening": {"function": "first", "value": "x", "order_by": "at"},
+                    "closing": {"function": "last", "value": "x", "order_by": "at"},
+                    "changed": {"function": "last", "value": "x", "order_by": "changed"},
+                }
+            )
+        )
+    ).aggregates.values()
+    assert one.indexes == {
+        "b_min": "a_max",
+        "a_max": "a_max",
+        "rounded": "rounded",
+        "other": "other",
+        "opening": "closing@at",
+        "closing": "closing@at",
+        "changed": "changed@changed",
+    }
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"group_by": ["y"]},
+        {"rank_by": None},
+        {"time_bucket": {"attribute": "at", "unit": "day", "timezone": "Europe/London"}},
+    ],
+)
+def test_the_layout_follows_what_the_readable_attributes_depend_on(change):
+    declared = {"group_by": ["x"], "rank_by": "m", "time_bucket": {"attribute": "at", "unit": "day"}}
+    (before,) = parse(json.dumps(aggregate({"m": MAX}, **declared))).aggregates.values()
+    (after,) = parse(json.dumps(aggregate({"m": MAX}, **declared | change))).aggregates.values()
+    (same,) = parse(json.dumps(aggregate({"m": MAX, "n": MAX}, where="x > 0", **declared))).aggregates.values()
+    assert before.layout != after.layout
+    assert before.layout == same.layout
+
+
 @pytest.mark.parametrize("encoded", ["", "no base64!", "é", base64.b64encode(b"not gzip").decode()])
 def test_an_undecodable_environment_value_is_refused(encoded):
     with pytest.raises(DefinitionError, match="set it through modules/aggregator"):

@@ -415,6 +415,21 @@ def test_after_its_retention_a_row_is_left_alone_also_when_a_longer_one_is_decla
     assert (row["items"], row["quantity"], row["expires_at"]) == ("1", "9", str(END_OF_DAY + 3 * DAY))
 
 
+def test_a_row_that_expired_does_not_come_back_in_part(dynamodb, at):
+    """After a longer retention was declared, a change of an item that was in it would bring that item alone."""
+    at(0)
+    source = SourceTable()
+    aggregator(dynamodb, by_day(1)).handle(event([source.put("1", **item(5)), source.put("2", **item(1))]), Context())
+    at(2 * DAY)
+    dynamodb.delete_item(TableName=AGGREGATE_TABLE, Key={"pk": {"S": "by_day"}, "sk": {"S": "day#2010-12-01"}})
+    changed = aggregator(dynamodb, by_day(3))
+    changed.handle(event([source.put("1", **item(6))]), Context())
+    assert rows(dynamodb) == {}
+    changed.handle(event([source.put("3", **item(9)), source.put("1", **item(7)), source.delete("2")]), Context())
+    (row,) = rows(dynamodb).values()
+    assert (row["items"], row["quantity"], row["expires_at"]) == ("1", "9", str(END_OF_DAY + 3 * DAY))
+
+
 def test_what_is_left_out_of_expired_rows_is_logged(dynamodb, at, caplog):
     at(9 * DAY)
     source = SourceTable()

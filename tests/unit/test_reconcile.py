@@ -14,6 +14,7 @@ from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE, entries, rows
 
 TOTAL = {"total": {"measures": {"quantity": {"function": "sum", "value": "quantity"}}}}
 BY_PRODUCT = {"by_product": {"group_by": ["product"], "measures": {"orders": {"function": "count"}}}}
+COUNT = {"orders": {"function": "count"}}
 
 
 class Clock:
@@ -130,3 +131,72 @@ def test_out_of_time_it_says_what_is_left(dynamodb, bring):
     targets = reconcile.backfill([image(id="1")])
     assert bring(targets, looks=1).left == targets
     assert bring(targets).left == []
+
+
+def test_a_key_that_stands_there_twice_is_one_target(dynamodb, bring):
+    put(dynamodb, "1", quantity=5)
+    done = bring(reconcile.backfill([image(id="1"), image(id="2"), image(id="1")]))
+    assert (done.written, done.up_to_date, done.left) == (1, 1, [])
+    assert rows(dynamodb)["total", "all"]["quantity"] == "5"
+
+
+def test_a_backfill_brings_a_measure_also_where_it_comes_to_zero(dynamodb, bring):
+    put(dynamodb, "1", quantity=0)
+    targets = reconcile.backfill([image(id="1")])
+    bring(targets, {"total": {"measures": COUNT}})
+    bring(targets, {"total": {"measures": COUNT | TOTAL["total"]["measures"]}})
+    assert rows(dynamodb)["total", "all"] == {
+        "aggregate": "total",
+        "group": {},
+        "items": "1",
+        "orders": "1",
+        "quantity": "0",
+    }
+
+
+def test_a_backfill_brings_extremes_and_distinct_values_and_takes_them_back(dynamodb, bring):
+    for number in range(5):
+        put(dynamodb, str(number), quantity=number, product="tea" if number % 2 else "coffee")
+    targets = reconcile.backfill(all_keys(dynamodb))
+    extremes = {
+        "least": {"function": "min", "value": "quantity"},
+        "most": {"function": "max", "value": "quantity"},
+        "products": {"function": "distinct", "value": "product"},
+    }
+    bring(targets, {"total": {"measures": COUNT}})
+    bring(targets, {"total": {"measures": COUNT | extremes}})
+    found = rows(dynamodb)["total", "all"]
+    assert (found["least"], found["most"], found["products"]) == ("0", "4", "2")
+    # One measure fewer over the values that an index holds already, and then none. A number of items or values stays.
+    bring(targets, {"total": {"measures": COUNT | {"most": extremes["most"]}}})
+    found = rows(dynamodb)["total", "all"]
+    assert ("least" in found, found["most"], found.get("products")) == (False, "4", "0")
+    bring(targets, {"total": {"measures": COUNT}})
+    assert rows(dynamodb)["total", "all"].keys() == {"aggregate", "group", "items", "orders", "products"}
+    assert all(key.startswith("item#") for key in entries(dynamodb))
+
+
+LAYOUT = {"group_by": ["product"], "time_bucket": {"attribute": "at", "unit": "day"}, "measures": COUNT}
+
+
+@pytest.mark.parametrize(
+    ("change", "attribute", "expected"),
+    [
+        (
+            {"time_bucket": {"attribute": "at", "unit": "day", "timezone": "Europe/Paris"}},
+            "bucket_start",
+            "2010-12-01T00:00:00+01:00",
+        ),
+        ({"group_by": ["article"]}, "group", {"article": {"S": "tea"}}),
+        ({"rank_by": "orders"}, "rank_group", "sales#day#2010-12-01"),
+    ],
+)
+def test_a_backfill_brings_readable_attributes_that_are_declared_otherwise(
+    dynamodb, bring, change, attribute, expected
+):
+    put(dynamodb, "1", product="tea", article="tea", at="2010-12-01T12:00:00Z")
+    targets = reconcile.backfill([image(id="1")])
+    bring(targets, {"sales": LAYOUT})
+    bring(targets, {"sales": LAYOUT | change})
+    (row,) = rows(dynamodb).values()
+    assert (row[attribute], row["items"], row["orders"]) == (expected, "1", "1")

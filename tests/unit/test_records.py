@@ -146,3 +146,25 @@ def test_contributions_too_large_for_an_entry_quarantine_their_item():
     assert (large.text, large.contributions) == ("[]", {})
     assert large.error == "the contributions are too large for a ledger entry; shorten the group's values"
     assert (len(small.contributions), small.error) == (30, None)
+
+
+def test_what_was_taken_over_from_a_row_that_is_gone_is_forgotten():
+    (change,) = changes(SourceTable().put("1", quantity=1))
+    (row,) = change.contributions
+    change.agree_on_expiry({row: 500}, now=100)
+    assert (change.contributions[row].expires_at, change.text[-6:]) == (500, ",500]]")
+    # Meanwhile another invocation has taken out the last item of the row.
+    change.agree_on_expiry({}, now=100)
+    assert (change.contributions[row].expires_at, change.text) == (None, total(1))
+
+
+def test_a_row_that_expired_stays_gone_for_the_items_that_were_in_it():
+    source = SourceTable()
+    source.put("1", quantity=1)
+    (change,) = changes(source.put("1", quantity=2))
+    ((row, before),) = change.expected.items()
+    change.expected = {row: before._replace(expires_at=100)}
+    change.agree_on_expiry({row: None}, now=99)
+    assert change.contributions[row].expires_at is None
+    change.agree_on_expiry({row: None}, now=100)
+    assert change.contributions[row].expires_at == 100
