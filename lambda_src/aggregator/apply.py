@@ -213,5 +213,6 @@ class _Loop:
                 before = self._known.rows[row]
                 items = before.items + delta.items
                 expires_at = delta.expires_at if delta.joined else before.expires_at
-                item = {**before.item, **outcome.revised.get(row, {})}
+                revised = {**before.item, **outcome.revised.get(row, {})}
+                item = {name: value for name, value in revised.items() if value is not None}
                 self._known.rows[row] = RowState(items, expires_at, item=item) if items > 0 else ABSENT

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from .buckets import UNITS, TimeBucket
@@ -95,7 +96,12 @@ class Aggregate:
         """How many rows an item contributes to in each of its groups: one a unit of the time bucket."""
         return len(self.time_bucket.units) if self.time_bucket else 1
 
-    @property
+    @cached_property
+    def sums(self) -> set[str]:
+        """The attributes of its rows that are added to."""
+        return {name for m in self.measures if m.name not in self.indexes for name in m.attributes}
+
+    @cached_property
     def ends(self) -> dict[str, tuple[str, bool]]:
         """Which end each extreme is, by its measure, and whether it is one in time."""
         return {m.name: (ENDS[m.function], m.order_by is not None) for m in self.measures if m.name in self.indexes}

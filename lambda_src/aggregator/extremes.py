@@ -134,6 +134,9 @@ def _is_settled(delta: RowDelta, end: _End, before: Item | None) -> bool:
     if current is None:
         # A measure that is declared no more is not brought back.
         return not end.declared and end.attribute not in before
+    if end.attribute in delta.amounts:
+        # The measure was a sum before, which may be what stands there.
+        return False
     if any(_is_declared_otherwise(change, end) for change in delta.index_changes.values()):
         return False
     if any(not _is_beyond(end, current, old.by) for _, old in _entries_taken_out(delta, end)):

@@ -28,7 +28,7 @@ from .ledger import (
     index_key,
     references_key,
 )
-from .numerics import format_number
+from .numerics import EXACT, ZERO, format_number
 from .records import Change
 from .transactions import EntryKey, IndexChange, ReferencesKey, RowDelta, Transaction
 
@@ -108,7 +108,7 @@ class Outcome:
     entries: dict[str, Entry | None] = field(default_factory=dict)
     rows: dict[RowKey, RowState] = field(default_factory=dict)
     references: dict[ValueKey, int] = field(default_factory=dict)
-    revised: dict[RowKey, dict[str, AttributeValue]] = field(default_factory=dict)
+    revised: dict[RowKey, Ends] = field(default_factory=dict)
     invalid: str | None = None
     retry: list[str] = field(default_factory=list)
 
@@ -166,12 +166,7 @@ class Store:
             return Outcome(retry=[type(error).__name__])
         except ClientError as error:
             return self._refusal(error, transaction.changes, list(rows), values)
-        revised = {
-            key: {"revision": {"S": revisions[key]}}
-            | {name: value for name, value in ends.get(key, {}).items() if value}
-            for key, delta in rows.items()
-            if delta.index_changes
-        }
+        revised: dict[RowKey, Ends] = {key: {"revision": {"S": revisions[key]}, **ends.get(key, {})} for key in rows}
         return Outcome(applied=True, revised=revised)
 
     def aggregate_of(self, row: RowKey) -> Aggregate | None:
@@ -339,6 +334,12 @@ class Store:
             values[":items"] = {"N": str(delta.items)}
             adds.append("#items :items")
         removes: list[str] = []
+        amounts = _amounts(key, delta, known)
+        aggregate = self.aggregate_of(key)
+        if aggregate is not None:
+            # Of a measure that became another kind of function only what it is now is written: not both in one update.
+            ends = {name: end for name, end in ends.items() if name not in aggregate.sums}
+            amounts = {name: amount for name, amount in amounts.items() if name not in aggregate.ends}
         for index, (name, end) in enumerate(ends.items()):
             names[f"#e{index}"] = name
             if end is None:
@@ -347,7 +348,6 @@ class Store:
                 values[f":e{index}"] = end
                 sets.append(f"#e{index} = :e{index}")
         introduced = delta.introduced
-        amounts = delta.amounts | _numbers_of_values(key, delta, known)
         for index, (name, amount) in enumerate(amounts.items()):
             # Zero is written where the row or the measure may be new, so that every row has every measure.
             if amount or delta.items > 0 or name in introduced:
@@ -478,15 +478,15 @@ def _revision(state: RowState) -> str | None:
     return None if revision is None else str(revision)
 
 
-def _numbers_of_values(row: RowKey, delta: RowDelta, known: Known) -> dict[str, Decimal]:
-    """By how much the numbers of distinct values of a row change."""
-    numbers: dict[str, Decimal] = {}
+def _amounts(row: RowKey, delta: RowDelta, known: Known) -> dict[str, Decimal]:
+    """By how much the sums of a row and its numbers of distinct values change."""
+    amounts = dict(delta.amounts)
     for value, difference in delta.reference_changes.items():
         before = known.references[ValueKey(row, *value)]
         # What is taken back was there, whatever was believed: the condition of the write makes sure of it.
         change = (before + difference > 0) - (before > 0 or difference < 0)
-        numbers[value.attribute] = numbers.get(value.attribute, Decimal(0)) + change
-    return numbers
+        amounts[value.attribute] = EXACT.add(amounts.get(value.attribute, ZERO), Decimal(change))
+    return amounts
 
 
 def _whole_number(row: Mapping[str, Any], name: str) -> int | None:

@@ -85,7 +85,7 @@ AFTER: dict[str, Any] = {
     },
     "by_note": {
         "group_by": ["remark"],
-        "measures": {"orders": {"function": "count"}, "discount": {"function": "sum", "value": "0 * quantity"}},
+        "measures": {"orders": {"function": "count"}},
     },
     "by_product_month": {
         "group_by": ["product"],
@@ -166,7 +166,7 @@ def shares(aggregates: dict[str, Any], item: Item) -> dict[Key, Share]:
                 {},
                 {"earliest@at": (moment, [("lowest", "earliest")], {"N": plain(quantity)})},
             )
-        found[f"by_note#{note}", "all"] = Share({"orders": one, "discount": none})
+        found[f"by_note#{note}", "all"] = Share({"orders": one})
         found[f"by_product_month#{product}", f"month#{at[:7]}"] = Share(
             {"revenue": quantity * price}, {"notes": note}, {"cheapest": (price, [("lowest", "cheapest")], None)}
         )

@@ -50,6 +50,12 @@ def test_the_trace_tells_what_happened_without_changing_it():
     assert any("invocation 1 answers" in line for line in lines)
 
 
+def test_every_deliberate_fault_still_fits_the_code():
+    """Told at once, not after the minutes that trying them takes."""
+    sources = {path.stem: path.read_text() for path in (ROOT / "lambda_src" / "aggregator").glob("*.py")}
+    assert [mutant.fault for mutant in MUTANTS if sources[mutant.module].count(mutant.old) != 1] == []
+
+
 @pytest.fixture(scope="module")
 def found() -> list[Verdict]:
     """What the simulation makes of every deliberate fault."""

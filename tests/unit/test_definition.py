@@ -221,8 +221,8 @@ PERCENTILE = {"function": "percentile", "value": "x"}
         ),
         (
             {"b": {"measures": {"m": MAX}, "rank_by": "m"}} | aggregate({"m": LAST}),
-            "aggregates.a.measures.m: is kept in the row's attribute m, by which rows of b are ranked and which then has "
-            "to be a number everywhere; rename one of the two",
+            "aggregates.a.measures.m: is kept in the row's attribute m, by which rows of b are ranked and which then "
+            "has to be a number everywhere; rename one of the two",
         ),
         (
             {"b": {"measures": {"m_at": MAX}, "rank_by": "m_at"}} | aggregate({"m": LAST}),
