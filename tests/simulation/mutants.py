@@ -153,13 +153,13 @@ MUTANTS = (
     Mutant(
         "an end that is taken out is not looked for",
         "extremes",
-        "if any(not _is_beyond(end, current, by) for by in _taken_out(delta, end).values()):",
+        "if any(not _is_beyond(end, current, old.by) for _, old in _entries_taken_out(delta, end)):",
         "if False:",
     ),
     Mutant(
         "of an index only the first entry is read",
         "extremes",
-        "return Lookup(row, end.name, expires_at, end.end, len(_taken_out(delta, end)) + 1)",
+        "return Lookup(row, end.name, expires_at, end.end, taken_out + 1)",
         "return Lookup(row, end.name, expires_at, end.end, 1)",
     ),
     Mutant(
