@@ -98,25 +98,28 @@ def ends_after(
 
 def _ends(delta: RowDelta, aggregate: Aggregate | None) -> list[_End]:
     """The ends that a delta may change: of the measures that are declared now, and of those that its items had."""
-    measures = aggregate.measures if aggregate else ()
-    kept = Counter(attribute for measure in measures for attribute in measure.attributes)
-    declared = {
-        name: _End(name, aggregate.indexes[name], end, timed, kept[at(name)] == int(timed), True)
-        for name, (end, timed) in (aggregate.ends if aggregate else {}).items()
-        if aggregate
-    }
+    kept = Counter(attribute for measure in aggregate.measures for attribute in measure.attributes) if aggregate else {}
+    declared = _declared(aggregate, kept) if aggregate else {}
     times = {at(end.attribute) for end in declared.values() if end.timed}
     found: dict[str, _End] = {}
     for key, change in delta.index_changes.items():
         found |= {name: end for name, end in declared.items() if end.name == key.name}
-        for indexed in (change.old, change.new):
-            for which, name in indexed.ends if indexed else ():
-                timed = indexed is not None and indexed.value is not None
+        for indexed in filter(None, change):
+            for which, name in indexed.ends:
                 if name in declared:
                     found[name] = declared[name]
                 elif name not in times:
-                    found[name] = _End(name, key.name, which, timed, not kept[at(name)], False)
+                    timed = indexed.value is not None
+                    found[name] = _End(name, key.name, which, timed, not kept.get(at(name)), False)
     return [found[name] for name in sorted(found)]
+
+
+def _declared(aggregate: Aggregate, kept: Mapping[str, int]) -> dict[str, _End]:
+    """The ends that are declared, by attribute; ``kept`` says how many measures take an attribute."""
+    return {
+        name: _End(name, aggregate.indexes[name], end, timed, kept.get(at(name), 0) == int(timed), True)
+        for name, (end, timed) in aggregate.ends.items()
+    }
 
 
 def _lookup(row: RowKey, delta: RowDelta, end: _End) -> Lookup:

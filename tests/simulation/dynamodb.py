@@ -297,7 +297,11 @@ class DynamoDB:
         request = expressions.request(
             KeyConditionExpression, label="KeyConditionExpression", projection_text=ProjectionExpression
         )
-        return self._page(table, table.previous, request, by_key=True, descending=not ScanIndexForward, **page)
+        # Most keys are in other partitions; the condition is not tested for those.
+        values = _canonical_values(page.get("ExpressionAttributeValues")) or {}
+        named = [next(iter(value.values())) for value in values.values()]
+        keys = (key for key in table.previous if key[0] in named)
+        return self._page(table, keys, request, by_key=True, descending=not ScanIndexForward, **page)
 
     # Writing
 
