@@ -50,6 +50,7 @@ _BIN_BYTES = 16
 _BIN_NAME = re.compile(r"0|[pn](0|-?[1-9][0-9]*)")
 
 _ONE = Decimal(1)
+#: Bytes of a text that a row can carry, and of a distinct value before its hash stands for it in a key.
 _LONGEST_VALUE = 1_000
 
 
@@ -183,7 +184,7 @@ def _share(measure: Measure, indexes: dict[str, str], item: Item, shares: Shares
             _index(measure, indexes, Indexed(_amount(value, measure.scale), ()), shares)
         case "first" | "last" if measure.order_by is not None:
             by = microseconds(instant(measure.order_by, measure.zone, item))
-            _index(measure, indexes, Indexed(by, (), _attribute_value(value)), shares)
+            _index(measure, indexes, Indexed(by, (), _carried(value)), shares)
 
 
 def _index(measure: Measure, indexes: dict[str, str], indexed: Indexed, shares: Shares) -> None:
@@ -231,6 +232,15 @@ def _attribute_value(value: Any) -> AttributeValue:
             raise UnusableItem("the value is outside the range of DynamoDB's numbers")
         return {"N": format_number(number)}
     return {"BOOL": value} if isinstance(value, bool) else {"S": value}
+
+
+def _carried(value: Any) -> AttributeValue:
+    """A value that a row carries; one of unlimited length would make rows and transactions too large to be written."""
+    if isinstance(value, str) and len(value.encode()) > _LONGEST_VALUE:
+        raise UnusableItem(
+            f"the text is longer than the {_LONGEST_VALUE} bytes that a row carries; take a part of it with substring()"
+        )
+    return _attribute_value(value)
 
 
 def _part_of_key(value: Any) -> str:

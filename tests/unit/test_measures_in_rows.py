@@ -260,6 +260,17 @@ def test_what_first_and_last_carry_may_be_text_or_a_truth_value_and_may_change_i
     assert rows(dynamodb)["total", "all"]["m"] == "1.5"
 
 
+def test_a_text_too_long_for_a_row_quarantines_its_item(dynamodb):
+    last = {"function": "last", "value": "note", "order_by": "at"}
+    function = aggregator(dynamodb, {"total": {"measures": {"note": last}}})
+    source = SourceTable()
+    batch = [source.put(str(n), note="é" * n, at=n) for n in (500, 501)]
+    assert function.handle(event(batch), Context())["batchItemFailures"] == []
+    assert rows(dynamodb)["total", "all"]["note"] == "é" * 500
+    (error,) = [item["error"]["S"] for item in scan(dynamodb, LEDGER_TABLE) if "error" in item]
+    assert error.startswith("aggregates.total.measures.note: the text is longer than the 1000 bytes that a row carries")
+
+
 def test_extremes_of_negative_numbers_and_of_small_differences(dynamodb, deliver):
     source = SourceTable()
     prices = ("-0.000000000001", "0", "-99999999999999999", "99999999999999998.999999999999", "99999999999999999")
