@@ -742,7 +742,7 @@ run "items_that_never_change_may_leave_the_ledger" {
 
   variables {
     append_only           = true
-    ledger_retention_days = 31
+    ledger_retention_days = 33
     on_source_expiry      = "keep"
   }
 
@@ -751,7 +751,7 @@ run "items_that_never_change_may_leave_the_ledger" {
       AGGREGATES            = base64gzip(jsonencode({ total = { measures = { lines = { function = "count" } } } }))
       AGGREGATE_TABLE       = "sales-aggregates"
       APPEND_ONLY           = "true"
-      LEDGER_RETENTION_DAYS = "31"
+      LEDGER_RETENTION_DAYS = "33"
       LEDGER_TABLE          = "sales-ledger"
       ON_SOURCE_EXPIRY      = "keep"
     })
@@ -1058,7 +1058,7 @@ run "entries_outlive_the_records_in_the_failure_bucket" {
 
   variables {
     append_only           = true
-    ledger_retention_days = 30
+    ledger_retention_days = 32
   }
 
   expect_failures = [var.ledger_retention_days]

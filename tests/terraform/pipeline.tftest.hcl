@@ -96,7 +96,7 @@ run "nothing_of_a_definition_is_lost_on_the_way_to_the_function" {
       pages = { measures = { views = { function = "count" } }, rank_by = "views" }
     }
     append_only           = true
-    ledger_retention_days = 31
+    ledger_retention_days = 33
     on_source_expiry      = "keep"
   }
 
@@ -122,7 +122,7 @@ run "nothing_of_a_definition_is_lost_on_the_way_to_the_function" {
       }))
       AGGREGATE_TABLE       = "sales-aggregates"
       APPEND_ONLY           = "true"
-      LEDGER_RETENTION_DAYS = "31"
+      LEDGER_RETENTION_DAYS = "33"
       LEDGER_TABLE          = "sales-ledger"
       ON_SOURCE_EXPIRY      = "keep"
     }))
