@@ -7,7 +7,11 @@ after its entry, the image is never older than the version in the entry, and bec
 that of a record of the item, a record that is still to come wins (docs/decisions/0005).
 
 A backfill may start as soon as no invocation under an earlier definition can still be running: one that does would
-write entries under that definition behind the backfill's back.
+write entries under that definition behind the backfill's back. Where entries of an append-only source expire, it may
+only run before the first of them has: it would count the item of an expired entry again.
+
+Where expired items are to be kept, a replay has to apply :func:`aggregator.records.kept` of its records besides: the
+item is gone, and what is brought up to date here is that it contributes nothing by itself any more.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
