@@ -510,6 +510,23 @@ def test_a_count_of_shared_values_that_was_deleted_by_hand_quarantines_who_needs
     assert measures(dynamodb, COFFEE)["buyers"] == 1
 
 
+def test_a_count_is_not_taken_for_damaged_while_a_conflict_hides_that_it_is_about_to_be_made(
+    dynamodb, deliver, monkeypatch
+):
+    source = SourceTable()
+    first, second = source.put("1", **order(1)), source.put("1", **order(1, buyer="bob"))
+    # The first change is in flight in another invocation, and applied before the second change is tried again.
+    hidden = [{"Code": "TransactionConflict"}, {"Code": "None"}, {"Code": "ConditionalCheckFailed"}, {"Code": "None"}]
+    client = Faulty(
+        dynamodb, "transact_write_items", [error("TransactionCanceledException", CancellationReasons=hidden)]
+    )
+    monkeypatch.setattr("aggregator.handler.time.sleep", lambda seconds: deliver(first))
+    assert aggregator(client, SALES).handle(event([second]), Context()) == {"batchItemFailures": []}
+    assert [item for item in scan(dynamodb, LEDGER_TABLE) if "error" in item] == []
+    assert [item["pk"]["S"].rpartition("#")[2] for item in kept(dynamodb, "distinct")] == ["bob"]
+    assert measures(dynamodb)["buyers"] == 1
+
+
 def test_an_index_entry_that_was_deleted_by_hand_does_not_block_its_item(dynamodb, deliver):
     source = SourceTable()
     deliver(*[source.put(str(n), **order(n, hour=n)) for n in (1, 2, 3)])
