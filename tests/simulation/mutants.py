@@ -277,7 +277,7 @@ MUTANTS = (
         "an entry with contributions expires",
         "ledger",
         "    elif contributions == NO_CONTRIBUTIONS:\n",
-        "    else:\n",
+        "    elif True:\n",
     ),
     Mutant(
         "an item that its rows refused counts as done",
