@@ -22,8 +22,12 @@ pytestmark = pytest.mark.localstack
 
 CHANGES = 10_000
 INTERRUPTIONS = 20
+#: Seconds within which the next invocation is killed.
+MOMENTS = 2.5
 #: Seconds between two writes of the load, so that it lasts for as long as it takes to kill so often.
 PAUSE = 0.1
+#: Seconds after which the load is given up.
+LONGEST = 900
 #: Seconds for everything to be delivered: a killed invocation is tried again after a pause that grows.
 PATIENCE = 300
 #: Puts and deletions that one BatchWriteItem takes.
@@ -33,10 +37,15 @@ TOTAL = ("sales_total", "all")
 
 
 class Killer:
-    """Kills the execution environments of a function, each at a random moment of its life, until stopped."""
+    """Kills the execution environments of a function at random moments, until stopped.
 
-    def __init__(self, function_name: str, random: random.Random) -> None:
-        self._wanted = f"AWS_LAMBDA_FUNCTION_NAME={function_name}".encode()
+    After each kill an invocation is left to succeed: the pause of the event source mapping doubles with each failure in
+    a row, and the batches grow meanwhile, so that on a slow machine nothing would ever end before the next kill.
+    """
+
+    def __init__(self, pipeline: Pipeline, random: random.Random) -> None:
+        self._pipeline = pipeline
+        self._wanted = f"AWS_LAMBDA_FUNCTION_NAME={pipeline.outputs['function_name']}".encode()
         self._random = random
         self._stop = threading.Event()
 
@@ -50,11 +59,13 @@ class Killer:
         return found
 
     def _run(self) -> None:
-        # Not so often that LocalStack, whose pauses double, spends the test waiting.
-        while not self._stop.wait(self._random.uniform(0.5, 2.5)):
+        while not self._stop.wait(self._random.uniform(0, MOMENTS)):
+            succeeded = ended(self._pipeline, "success")
             for process in self._processes():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
+            while ended(self._pipeline, "success") == succeeded and not self._stop.wait(MOMENTS / 10):
+                pass
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
@@ -136,9 +147,9 @@ def write(pipeline: Pipeline, batch: list[tuple[orders.OrderLine, bool]]) -> Non
     assert not answer["UnprocessedItems"]
 
 
-def interruptions(pipeline: Pipeline) -> int:
-    """How many invocations have ended with the death of their process."""
-    return [report["status"] for report in pipeline.reports()].count("error")
+def ended(pipeline: Pipeline, status: str) -> int:
+    """How many invocations have ended so: with ``success``, or, where their process died, with ``error``."""
+    return [report["status"] for report in pipeline.reports()].count(status)
 
 
 def test_ten_thousand_changes_while_the_function_is_killed_are_exact(pipeline: Pipeline):
@@ -146,10 +157,11 @@ def test_ten_thousand_changes_while_the_function_is_killed_are_exact(pipeline: P
         pytest.skip("functions run in containers, whose processes are not seen from here")
     pipeline.drain()
     total = numbers(pipeline).get(TOTAL, {})
-    before = interruptions(pipeline)
+    before = ended(pipeline, "error")
     lines: dict[tuple[str, int], orders.OrderLine] = {}
     done = 0
-    killer = Killer(pipeline.outputs["function_name"], random.Random(3))  # noqa: S311 - no secret
+    end = time.monotonic() + LONGEST
+    killer = Killer(pipeline, random.Random(3))  # noqa: S311 - no secret
     with killer.at_work():
         for batch in batches(random.Random(4)):  # noqa: S311 - no secret
             write(pipeline, batch)
@@ -158,11 +170,12 @@ def test_ten_thousand_changes_while_the_function_is_killed_are_exact(pipeline: P
                 if not there:
                     del lines[line.key]
             done += len(batch)
-            if done >= CHANGES and interruptions(pipeline) - before >= INTERRUPTIONS:
+            if done >= CHANGES and ended(pipeline, "error") - before >= INTERRUPTIONS:
                 break
+            assert time.monotonic() < end, f"{ended(pipeline, 'error') - before} invocations killed so far"
             time.sleep(PAUSE)
     pipeline.drain(PATIENCE)
-    interrupted = interruptions(pipeline) - before
+    interrupted = ended(pipeline, "error") - before
     print(f"{done:,} changes, {interrupted} invocations killed")
     assert interrupted >= INTERRUPTIONS
 
