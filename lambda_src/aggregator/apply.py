@@ -180,7 +180,7 @@ class _Loop:
             agreed = not delta.joined or delta.expires_at == state.expires_at
             if agreed and state.is_as(self._known.rows.get(row), revised=bool(delta.index_changes)):
                 # It was written as this state demands, and refused: without this the two would go on for ever.
-                invalid = f"the row {row.pk} {row.sk} was edited by hand; repair its items and expires_at"
+                invalid = f"the row {row.pk} {row.sk} was edited by hand; repair its items and time of expiry"
             self._known.rows[row] = state
         # Where an entry was not as expected, or is not said to have been, the counts that it asks for mean nothing.
         expected = not outcome.entries and not outcome.retry

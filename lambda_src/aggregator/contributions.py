@@ -21,8 +21,9 @@ from .numerics import format_number
 
 #: Sort key of the rows of an aggregate without time bucket.
 ALL_TIME = "all"
-#: DynamoDB's limit for a partition key, in bytes of UTF-8.
-MAX_PARTITION_KEY_BYTES = 2_048
+#: Of DynamoDB's 2048 bytes of UTF-8 for a partition key, what a prefix and, in a table without range key, the sort key
+#: leave (:mod:`aggregator.row_schema`).
+MAX_PARTITION_KEY_BYTES = 1_920
 
 
 class RowKey(NamedTuple):

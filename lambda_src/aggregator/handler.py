@@ -15,7 +15,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from . import at_least_once, definition, delivery, records, rows, watermark
+from . import at_least_once, definition, delivery, records, row_schema, rows, watermark
 from .apply import Result, apply
 from .rows import Rows, Run
 from .store import Store
@@ -60,8 +60,9 @@ class Aggregator:
 
         AGGREGATES and AGGREGATE_TABLE are needed, and LEDGER_TABLE unless DELIVERY (``ledger`` where it is not set)
         does without. APPEND_ONLY (``true``: changes and deletions of source items are ignored), LEDGER_RETENTION_DAYS
-        (after which the entries of an append-only source expire) and ON_SOURCE_EXPIRY (``keep``: what an item that TTL
-        deletes contributed stays) may be set. Raises :class:`ConfigurationError`.
+        (after which the entries of an append-only source expire), ON_SOURCE_EXPIRY (``keep``: what an item that TTL
+        deletes contributed stays) and ROW_SCHEMA (JSON: how rows stand in a table that modules/tables did not make for
+        them alone) may be set. Raises :class:`ConfigurationError`.
         """
         self._delivery = environment.get("DELIVERY") or delivery.LEDGER
         self._append_only = environment.get("APPEND_ONLY") == "true"
@@ -76,8 +77,15 @@ class Aggregator:
             self._definition = definition.parse(
                 definition.decode(environment["AGGREGATES"]), append_only=self._append_only
             )
-        except definition.DefinitionError as error:
+            self._schema = row_schema.RowSchema.parse(environment.get("ROW_SCHEMA") or "{}")
+        except (definition.DefinitionError, row_schema.RowSchemaError) as error:
             raise ConfigurationError(str(error)) from None
+        problems = self._schema.problems(self._definition)
+        if problems:
+            raise ConfigurationError(
+                "the table of the rows does not go with the declared aggregates:\n"
+                + "\n".join(f"- {problem}" for problem in problems)
+            )
         problems = delivery.problems(
             self._delivery, self._definition, append_only=self._append_only, keeps_expired=self._keeps_expired
         )
@@ -94,8 +102,10 @@ class Aggregator:
             ledger_table=environment.get("LEDGER_TABLE", ""),
             definition=self._definition,
             ledger_retention=int(retention_days) * 86_400 if retention_days else None,
+            schema=self._schema,
         )
-        self._rows = Rows(client, table=environment["AGGREGATE_TABLE"], definition=self._definition)
+        self._aggregate_table = environment["AGGREGATE_TABLE"]
+        self._rows = Rows(client, table=self._aggregate_table, definition=self._definition, schema=self._schema)
         self._run = run
 
     def handle(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -106,7 +116,7 @@ class Aggregator:
         lowest sequence number as checkpoint and delivers that record and all behind it again; those that were
         applied are then skipped by their version.
         """
-        batch = records.parse(event)
+        batch = records.parse(event, aggregate_table=self._aggregate_table, schema=self._schema)
         clock = _InvocationClock(context.get_remaining_time_in_millis)
         if self._delivery == delivery.WATERMARK:
             return self._in_order(event, batch, clock)

@@ -10,6 +10,7 @@ from .contributions import NO_CONTRIBUTIONS, Contributions, RowKey, contribution
 from .definition import Definition
 from .items import AttributeValue, Item, UnusableItem
 from .ledger import MAX_CONTRIBUTIONS_BYTES, Entry, entry_key, kept_entry_key, version
+from .row_schema import OWN_TABLE, RowSchema
 
 
 class UnusableEvent(ValueError):
@@ -121,17 +122,41 @@ class Change:
             self.contributions, self.text = {}, NO_CONTRIBUTIONS
 
 
-def parse(event: Mapping[str, Any]) -> list[Record]:
-    """The records of a stream event, in its order. Raises :class:`UnusableEvent` with what to do."""
+def parse(event: Mapping[str, Any], *, aggregate_table: str = "", schema: RowSchema = OWN_TABLE) -> list[Record]:
+    """The records of source items in a stream event, in its order. Raises :class:`UnusableEvent` with what to do.
+
+    A stream of the table ``aggregate_table``, in which rows stand as ``schema`` says, also has records of rows, which
+    the function's own writes cause: they are dropped, or every write would call for another one.
+    """
     records = event.get("Records")
     if not isinstance(records, list):
         raise UnusableEvent("the event has no Records; invoke the function by a DynamoDB stream's event source mapping")
-    return [_record(raw) for raw in records]
+    return [_record(raw) for raw in records if not _is_of_row(raw, aggregate_table, schema)]
+
+
+def _is_of_row(raw: Mapping[str, Any], aggregate_table: str, schema: RowSchema) -> bool:
+    if raw.get("eventSource") != "aws:dynamodb":
+        raise UnusableEvent(f"a record comes from {raw.get('eventSource')}; only DynamoDB streams are understood")
+    # arn:aws:dynamodb:<region>:<account>:table/<table>/stream/<label>
+    if raw["eventSourceARN"].split("/")[1] != aggregate_table:
+        return False
+    if not schema.key_prefix:
+        raise UnusableEvent(
+            f"the stream is that of the aggregate table {aggregate_table} itself, so every row that is written would "
+            "be aggregated again; give the keys of rows a prefix (aggregate_table.key_prefix of modules/aggregator), "
+            "or keep the rows in another table"
+        )
+    key = raw["dynamodb"]["Keys"]
+    if set(key) != set(schema.key_attributes) or not all("S" in value for value in key.values()):
+        raise UnusableEvent(
+            f"the key of the aggregate table {aggregate_table} is {', '.join(sorted(key))}, but rows are to be written "
+            f"under {' and '.join(schema.key_attributes)}, as strings; correct aggregate_table.hash_key and "
+            "aggregate_table.range_key of modules/aggregator, or keep the rows in another table"
+        )
+    return schema.has_row(key)
 
 
 def _record(raw: Mapping[str, Any]) -> Record:
-    if raw.get("eventSource") != "aws:dynamodb":
-        raise UnusableEvent(f"a record comes from {raw.get('eventSource')}; only DynamoDB streams are understood")
     change = raw["dynamodb"]
     name = raw["eventName"]
     if name != "REMOVE" and "NewImage" not in change:

@@ -139,8 +139,8 @@ MUTANTS = (
     Mutant(
         "when a row expires is not a condition",
         "store",
-        'conditions.append("(attribute_not_exists(pk) OR expires_at = :expires_at)")',
-        'conditions.append("(attribute_not_exists(pk) OR :expires_at = :expires_at)")',
+        'conditions.append("(attribute_not_exists(#pk) OR #expires_at = :expires_at)")',
+        'conditions.append("(attribute_not_exists(#pk) OR :expires_at = :expires_at)")',
     ),
     # Extremes and distinct values
     Mutant(
@@ -409,7 +409,7 @@ MUTANTS = (
     Mutant(
         "an empty row stays for ever",
         "watermark",
-        'update.set("expires_at", "expires_at", {"N": str(expires_at)})',
+        'update.set("expires_at", schema.ttl_attribute, {"N": str(expires_at)})',
         "pass",
         "deliveries",
     ),
