@@ -18,17 +18,17 @@ output "source_stream_arn" {
 }
 
 output "aggregate_table_name" {
-  description = "Name of the aggregate table."
+  description = "Name of the table with the rows: the aggregate table, or the source table with aggregates_in_source_table."
   value       = module.tables.aggregate_table_name
 }
 
 output "aggregate_table_arn" {
-  description = "ARN of the aggregate table."
+  description = "ARN of the table with the rows."
   value       = module.tables.aggregate_table_arn
 }
 
 output "rank_index_names" {
-  description = "Names of the aggregate table's indexes that list the groups of a bucket in order of a measure, by measure: query rank_group = \"<aggregate>#<sort key of the bucket's rows>\", descending, for the top."
+  description = "Names of the indexes, of the table with the rows, that list the groups of a bucket in order of a measure, by measure: query rank_group = \"<aggregate>#<sort key of the bucket's rows>\", descending, for the top."
   value       = module.tables.rank_index_names
 }
 

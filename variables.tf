@@ -3,7 +3,7 @@
 # only values that concern several modules.
 
 variable "name" {
-  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source, <name>-aggregates and, with delivery = \"ledger\", <name>-ledger, function and role <name>-aggregator, API and role <name>-api, bucket <name>-failures-<account>-<region>."
+  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source, <name>-aggregates (unless aggregates_in_source_table) and, with delivery = \"ledger\", <name>-ledger, function and role <name>-aggregator, API and role <name>-api, bucket <name>-failures-<account>-<region>."
   type        = string
   nullable    = false
 
@@ -31,6 +31,16 @@ variable "source_table" {
   nullable = false
 }
 
+variable "aggregates_in_source_table" {
+  description = <<-EOT
+    Whether rows are kept in the source table instead of an aggregate table. It is chosen once: rows do not move.
+    The hash keys of rows begin with aggregate#, and no other item may have such a key, nor an attribute aggregate_row. The keys of the source table have to be strings. Rows expire by source_table.ttl_attribute; where that is left out, by row_expires_at.
+  EOT
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "point_in_time_recovery" {
   description = "Whether the tables can be restored to any second of the last 35 days."
   type        = bool
@@ -54,7 +64,7 @@ variable "kms_key_arn" {
 variable "provisioned_capacity" {
   description = <<-EOT
     Read and write capacity of each table, in units a second. Null: on-demand, which needs no planning.
-    The ledger's index of quarantined items gets the ledger's capacity too, the aggregate table's indexes for rankings that table's.
+    The ledger's index of quarantined items gets the ledger's capacity too, the indexes for rankings that of `aggregates`.
   EOT
   type = object({
     source     = object({ read_units = number, write_units = number })

@@ -27,7 +27,10 @@ locals {
   expression_operators = ["and", "in", "not", "or"]
 
   # Attributes that a row has whatever its measures are.
-  reserved = ["aggregate", "bucket", "bucket_start", "expires_at", "group", "items", "pk", "rank_group", "revision", "sk"]
+  reserved = sort(distinct(concat(
+    ["aggregate", "bucket", "bucket_start", "expires_at", "group", "items", "pk", "rank_group", "revision", "sk"],
+    tolist(var.reserved_attributes),
+  )))
 
   # The aggregate whose rows are ranked by an attribute.
   ranked = {

@@ -36,6 +36,13 @@ variable "append_only" {
   nullable    = false
 }
 
+variable "reserved_attributes" {
+  description = "Names that no measure may have because rows have such attributes, besides those that rows always have: other names of their keys and of their time of expiry."
+  type        = set(string)
+  default     = []
+  nullable    = false
+}
+
 variable "delivery" {
   description = "What the function remembers of what it has applied: ledger, watermark or none."
   type        = string

@@ -20,7 +20,7 @@ mock_provider "aws" {
   mock_resource "aws_dynamodb_table" {
     defaults = {
       arn        = "arn:aws:dynamodb:us-east-1:123456789012:table/retail"
-      stream_arn = "arn:aws:dynamodb:us-east-1:123456789012:table/retail/stream/2025-01-01T00:00:00.000"
+      stream_arn = "arn:aws:dynamodb:us-east-1:123456789012:table/retail-source/stream/2025-01-01T00:00:00.000"
     }
   }
 }
