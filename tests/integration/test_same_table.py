@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from scripts.api_client import ApiClient
 from scripts.stack import Stack
@@ -87,6 +88,11 @@ def test_the_function_is_not_invoked_by_its_own_writes_into_its_source(same_tabl
         ScanIndexForward=False,
     )["Items"]
     assert [row["group"]["M"]["customer"]["S"] for row in top] == ["Eve", "Ada", "Bob"]
+
+
+def test_an_attribute_by_which_rows_are_ranked_is_a_number_in_items_too(pipeline: Pipeline):
+    with pytest.raises(ClientError, match=r"revenue|index key"):
+        pipeline.put(**order("6", "Ada", "1"), revenue={"S": "much"})
 
 
 def test_an_item_among_the_rows_is_refused_by_the_api_and_ignored_by_the_function(pipeline: Pipeline):
