@@ -92,6 +92,9 @@ MUTANTS = (
         "if entry is not None and entry.version >= self.version:",
         "if entry is None or entry.version >= self.version:",
     ),
+    # Rows in the source table
+    Mutant("records of rows count as items do", "records", "    return schema.has_row(key)\n", "    return False\n"),
+    Mutant("a backfill takes rows for items", "source", "if not self._schema.has_row(key)]", "]"),
     # Rows
     Mutant(
         "a row is deleted whatever it holds",

@@ -21,8 +21,8 @@ class Scenario:
     stream is, so that no record tells of them. In a ``storm`` of so many seconds hardly any write succeeds, in an
     ``outage`` none is allowed. In the middle of the writes there is a ``lull``, long enough for rows to pass their
     retention. ``keeps_expired`` says that what an item contributed stays when TTL deletes it. ``actions`` is how many a
-    transaction may have: with fewer than DynamoDB's 100, a small batch becomes many transactions. Of what happens once
-    or several times, ``None`` and 0 mean never.
+    transaction may have: with fewer than DynamoDB's 100, a small batch becomes many transactions. ``same_table`` says
+    that rows are kept in the source table. Of what happens once or several times, ``None`` and 0 mean never.
     """
 
     keys: int
@@ -45,6 +45,7 @@ class Scenario:
     lull: float = 0.0
     keeps_expired: bool = False
     actions: int = MAX_ACTIONS
+    same_table: bool = False
 
     @property
     def backfills(self) -> bool:
