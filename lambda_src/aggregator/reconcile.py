@@ -148,7 +148,7 @@ class _Loop:
             entry_key=target.entry_key,
             source_key=target.source_key,
             version=target.version or (entry.version if entry else LOWEST_VERSION),
-            computed=compute(self._definition, image, target.arrived_at),
+            computed=compute(self._definition, image, target.entry_key, target.arrived_at),
             expected=from_text(entry.contributions if entry else NO_CONTRIBUTIONS),
             changed_at=datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             earliest="",

@@ -184,7 +184,9 @@ def _change(definition: Definition, newest: Record, oldest: Record) -> Change:
         entry_key=newest.entry_key,
         source_key=newest.source_key,
         version=newest.version,
-        computed=compute(definition, None if newest.event_name == "REMOVE" else newest.new_image, newest.arrived_at),
+        computed=compute(
+            definition, None if newest.event_name == "REMOVE" else newest.new_image, newest.entry_key, newest.arrived_at
+        ),
         expected=_predicted(definition, oldest),
         changed_at=newest.changed_at,
         earliest=oldest.sequence_number,
@@ -200,7 +202,7 @@ def kept(definition: Definition, records: Iterable[Record]) -> list[Change]:
     """
     changes = []
     for record in {record.version: record for record in records if record.expired}.values():
-        contributions, error = compute(definition, record.old_image)
+        contributions, error = compute(definition, record.old_image, record.entry_key)
         if contributions and error is None:
             changes.append(
                 Change(
@@ -217,16 +219,17 @@ def kept(definition: Definition, records: Iterable[Record]) -> list[Change]:
 
 
 def compute(
-    definition: Definition, image: Item | None, arrived_at: int | None = None
+    definition: Definition, image: Item | None, entry_key: str, arrived_at: int | None = None
 ) -> tuple[Contributions, str | None]:
     """The contributions of an item's image, and why there are none where the item has to be quarantined.
 
-    ``image`` is None for an item that is gone, ``arrived_at`` (epoch second) where its INSERT record is not at hand.
+    ``image`` is None for an item that is gone, ``entry_key`` the partition key of the item's ledger entry,
+    ``arrived_at`` the epoch second of its INSERT record, None where that is not at hand.
     """
     if image is None:
         return {}, None
     try:
-        return contributions_of(definition, image, arrived_at), None
+        return contributions_of(definition, image, entry_key, arrived_at), None
     except UnusableItem as unusable:
         return {}, str(unusable)
 
@@ -235,6 +238,6 @@ def _predicted(definition: Definition, oldest: Record) -> Contributions:
     if oldest.event_name == "INSERT" or oldest.old_image is None:
         return {}
     try:
-        return contributions_of(definition, oldest.old_image)
+        return contributions_of(definition, oldest.old_image, oldest.entry_key)
     except UnusableItem:
         return {}

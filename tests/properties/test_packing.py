@@ -81,7 +81,7 @@ def contributions(name, character, group, mover, amount):
     for n in range(10):
         value = {"S": f"{text}{group}{mover}" if n == 0 else "v"}
         item[f"{'g' * 80}{n}"] = {"M": {"m" * 80: {"L": [{"M": {"n" * 80: value}}]}}}
-    found = contributions_of(DEFINITIONS[name], item)
+    found = contributions_of(DEFINITIONS[name], item, "item#1")
     assert max(len(row.pk.encode()) for row in found) > (0 if name == "small" else LONGEST_GROUP_BYTES - 50)
     return found
 

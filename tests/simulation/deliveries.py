@@ -18,7 +18,7 @@ from .function import Function, Wrong, virtual
 from .mapping import Answer, Mapping, Record, Settings
 from .scenario import DAY, HOUR, MINUTE
 from .scheduler import Scheduler
-from .simulation import MAX_STEPS, Report
+from .simulation import MAX_STEPS, Report, check_parts
 from .stream import SOURCE_TABLE, Stream
 from .weather import FAULTS, LATEST, STORM, Client, Weather
 
@@ -245,6 +245,9 @@ class _Simulation:
                     raise Wrong(f"the row {key} is {row or 'not there'}, recomputed {wanted.get(key, 'not there')}")
             elif self._scenario.growing:
                 self._check_not_below(key, numbers, wanted.get(key, {}))
+        if in_order:
+            whole = orders.in_one_piece(orders.LINEAR, self._stream.items.values())
+            check_parts(self.function.definition.aggregates["hot"], found, whole)
 
     def _check_kept(self, key: orders.Key, row: orders.Item) -> None:
         """Watermarks do not pile up; an empty row is all zero, and will go, but not too early."""
@@ -255,7 +258,8 @@ class _Simulation:
                 if age > KEPT + self._scenario.timeout + LATEST:
                     raise Wrong(f"the row {key} still has the watermark {name} of {value}, {age} s old when written")
         if row.get("items") == {"N": "0"}:
-            left = {name: v["N"] for name, v in row.items() if "N" in v and name != "expires_at" and v["N"] != "0"}
+            told = ("expires_at", "part")
+            left = {name: v["N"] for name, v in row.items() if "N" in v and name not in told and v["N"] != "0"}
             if left:
                 raise Wrong(f"the row {key} has no items but {left}")
             if "expires_at" not in row:

@@ -191,6 +191,32 @@ MUTANTS = (
         "            self._known.references[value] = count\n",
         "            pass\n",
     ),
+    # Rows that are spread over parts
+    Mutant(
+        "a distinct value is counted in the part of its item",
+        "contributions",
+        "keys.values_part(keys.spread(value, aggregate.write_shards))",
+        "keys.values_part(keys.spread(entry_key, aggregate.write_shards))",
+    ),
+    Mutant(
+        "the part of an item is that of what it adds",
+        "contributions",
+        "own = keys.part(keys.spread(entry_key, aggregate.write_shards))",
+        "own = keys.part(keys.spread(str(shares), aggregate.write_shards))",
+        "deliveries",
+    ),
+    Mutant(
+        "items that share values are read as items of the row",
+        "reading",
+        '_sums(["items"], numbered)',
+        '_sums(["items"], found)',
+    ),
+    Mutant(
+        "of the parts the first tells what came last",
+        "reading",
+        "(max, timed[::-1])",
+        "(min, timed)",
+    ),
     # Classification of errors and answers
     Mutant(
         "a lost answer counts as applied",
@@ -257,8 +283,8 @@ MUTANTS = (
     Mutant(
         "a deletion is not seen",
         "records",
-        'computed=compute(definition, None if newest.event_name == "REMOVE" else newest.new_image, newest.arrived_at)',
-        "computed=compute(definition, newest.new_image or newest.old_image)",
+        '            definition, None if newest.event_name == "REMOVE" else newest.new_image, newest.entry_key, ',
+        "            definition, newest.new_image or newest.old_image, newest.entry_key, ",
     ),
     Mutant(
         "a bad item blocks its batch",
@@ -325,7 +351,7 @@ MUTANTS = (
     Mutant(
         "a replay raises the version only",
         "reconcile",
-        "computed=compute(self._definition, image, target.arrived_at),",
+        "computed=compute(self._definition, image, target.entry_key, target.arrived_at),",
         "computed=(from_text(entry.contributions if entry else NO_CONTRIBUTIONS), None),",
     ),
     # Delivery watermark

@@ -10,7 +10,7 @@ from .weather import FAULTS, Weather
 
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 #: What a change of one item can need: its entry, and what it takes back from and puts into rows and their indexes.
-LEAST_ACTIONS = 1 + 2 * 13
+LEAST_ACTIONS = 1 + 2 * 18
 
 
 @dataclass(frozen=True)

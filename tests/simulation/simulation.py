@@ -8,7 +8,9 @@ from random import Random
 from typing import Any
 
 from aggregator.contributions import from_text
+from aggregator.definition import Aggregate
 from aggregator.ledger import ITEM
+from aggregator.reading import merged, partition_keys
 from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE
 
 from . import orders
@@ -61,7 +63,10 @@ def simulate(
 
 
 #: What stands in a row besides measures and the number of items.
-READABLE = ("pk", "sk", "aggregate", "group", "bucket", "bucket_start", "revision", "expires_at", "rank_group")
+READABLE = (
+    *("pk", "sk", "aggregate", "group", "bucket", "bucket_start", "revision", "expires_at", "rank_group"),
+    *("part", "values_part"),
+)
 
 
 def _expires_at(item: orders.Item | None) -> int | None:
@@ -70,6 +75,15 @@ def _expires_at(item: orders.Item | None) -> int | None:
 
 def _without_zeros(row: orders.Item) -> orders.Item:
     return {name: value for name, value in row.items() if value != {"N": "0"}}
+
+
+def check_parts(aggregate: Aggregate, found: dict[orders.Key, orders.Item], wanted: orders.Item) -> None:
+    """What a reader makes of the parts of the row that is spread is the row in one piece."""
+    parts = [found[pk, "all"] for pk in partition_keys(aggregate, "hot") if (pk, "all") in found]
+    read = merged(aggregate, parts)
+    numbers = {name: value for name, value in read.items() if name not in READABLE}
+    if _without_zeros(numbers) != _without_zeros(wanted):
+        raise Wrong(f"the parts of the row hot are read as {read}, in one piece it is {wanted}")
 
 
 class _Simulation:
@@ -204,7 +218,7 @@ class _Simulation:
 
     def _refuse_for_a_while(self) -> None:
         self._weather.refusing = self._scheduler.random.choice(
-            [*(f"by_product#{product}" for product in orders.PRODUCTS), "by_day", "total"]
+            [*(f"by_product#{product}" for product in orders.PRODUCTS), "by_day", "total", "hot#=values/0"]
         )
         self._scheduler.sleep(self._scheduler.random.random() * 120)
         self._weather.refusing = None
@@ -331,6 +345,9 @@ class _Simulation:
                 row["expires_at"] = wanted.get(key, {}).get("expires_at", expires_at)
             if row != wanted.get(key, {}):
                 raise Wrong(f"the row {key} is {row or 'not there'}, recomputed it is {wanted.get(key, 'not there')}")
+        check_parts(
+            self.function.definition.aggregates["hot"], found, orders.in_one_piece(self._aggregates, items, kept)
+        )
         self._check_ledger(items)
 
     def _check_ledger(self, items: list[orders.Item]) -> None:
