@@ -24,6 +24,7 @@ variable "aggregates" {
       - `order_by`: the attribute with the time by which first and last are told; only they have it.
       - `accuracy`: relative accuracy of a percentile, 0.005 to 0.1 (left out: 0.01, which is 1 %).
     - `rank_by`: measure (count, sum, min, max or distinct) by which the groups of a bucket can be listed in order, in an index of the aggregate table.
+    - `write_shards`: number of parts (2 to 50) over which each row is spread, for rows that are written too often for one item; readers add the parts up. Not with rank_by. Left out: a row is one item.
   EOT
   type = map(object({
     group_by       = optional(list(string), [])
@@ -44,7 +45,8 @@ variable "aggregates" {
       order_by = optional(string)
       accuracy = optional(number)
     }))
-    rank_by = optional(string)
+    rank_by      = optional(string)
+    write_shards = optional(number)
   }))
   nullable = false
 }

@@ -19,7 +19,8 @@ variable "aggregates" {
       order_by = optional(string)
       accuracy = optional(number)
     }))
-    rank_by = optional(string)
+    rank_by      = optional(string)
+    write_shards = optional(number)
   }))
   nullable = false
 
