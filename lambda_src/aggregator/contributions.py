@@ -111,6 +111,11 @@ def _spread(aggregate: Aggregate, shares: Shares, entry_key: str) -> list[tuple[
     ]
 
 
+def in_one_piece(row: RowKey) -> RowKey:
+    """The key that a row would have in one piece, from that of the row or of one of its parts."""
+    return row._replace(pk=keys.join(keys.without_part(keys.split(row.pk))[0]))
+
+
 def _partition_keys(aggregate: Aggregate, item: Item) -> list[str]:
     """The partition keys of the item's rows: one, or one for each element where the group takes a list apart."""
     pks = [keys.join(parts) for parts in product([aggregate.name], *(path.parts(item) for path in aggregate.group_by))]

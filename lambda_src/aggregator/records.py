@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from .contributions import NO_CONTRIBUTIONS, Contributions, RowKey, contributions_of, from_text, to_text
+from .contributions import NO_CONTRIBUTIONS, Contributions, RowKey, contributions_of, from_text, in_one_piece, to_text
 from .definition import Definition
 from .items import AttributeValue, Item, UnusableItem
 from .ledger import MAX_CONTRIBUTIONS_BYTES, Entry, entry_key, kept_entry_key, version
@@ -96,14 +96,20 @@ class Change:
         """Take over when rows expire that exist already: a row keeps the retention that it was made with.
 
         All that is put into one row has to agree, so what was taken over from a row that is gone is forgotten. A row
-        that expired before epoch second ``now`` stays gone for the items that were in it, whatever is declared now.
+        that expired before epoch second ``now`` stays gone for the items that were in it, whatever is declared now,
+        also over how many parts it is spread.
         """
         if self.error != self.computed[1]:
             # Its rows refuse the item: what is in them stays as it is.
             return
+        gone = {
+            in_one_piece(row): contribution
+            for row, contribution in self.expected.items()
+            if contribution.expires_at is not None and contribution.expires_at <= now
+        }
         agreed: Contributions = {}
         for row, contribution in self.computed[0].items():
-            before = self.expected.get(row)
+            before = self.expected.get(row) or (gone.get(in_one_piece(row)) if gone else None)
             if before is not None and before.expires_at is not None and before.expires_at <= now:
                 agreed[row] = contribution._replace(expires_at=before.expires_at)
             elif row in expires_at and expires_at[row] != contribution.expires_at:
