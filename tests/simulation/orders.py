@@ -27,15 +27,8 @@ _BY_DAY: dict[str, Any] = {
     "most": {"function": "max", "value": "quantity"},
     "products": {"function": "distinct", "value": "product"},
 }
-_HOT: dict[str, Any] = {
-    "orders": {"function": "count"},
-    "prices": {"function": "percentile", "value": "price"},
-    "cheapest": {"function": "min", "value": "price"},
-    "latest": {"function": "last", "value": "note", "order_by": "at"},
-    "notes": {"function": "distinct", "value": "note"},
-}
-#: The declared aggregates before and after a change: of one nothing changes, of others the measures, the retention or
-#: over how many parts a row is spread; one comes.
+#: The declared aggregates before and after a change: of one nothing changes, of others the measures or the retention;
+#: one comes.
 BEFORE: dict[str, Any] = {
     "by_product": {
         "group_by": ["product"],
@@ -63,8 +56,17 @@ BEFORE: dict[str, Any] = {
         "measures": _BY_DAY,
     },
     "by_note": {"group_by": ["note"], "measures": {"orders": {"function": "count"}}},
-    "hot": {"write_shards": 3, "measures": _HOT},
 }
+_HOT: dict[str, Any] = {
+    "orders": {"function": "count"},
+    "prices": {"function": "percentile", "value": "price"},
+    "cheapest": {"function": "min", "value": "price"},
+    "latest": {"function": "last", "value": "note", "order_by": "at"},
+    "notes": {"function": "distinct", "value": "note"},
+}
+#: One more, with a row that is spread over parts, before and after a change of how many they are.
+HOT_BEFORE = {"hot": {"write_shards": 3, "measures": _HOT}}
+HOT_AFTER = {"hot": {"write_shards": 2, "measures": _HOT}}
 #: Of those before the change what can be kept without a ledger: measures that are sums.
 LINEAR: dict[str, Any] = {
     name: aggregate
@@ -75,7 +77,7 @@ LINEAR: dict[str, Any] = {
             if body["function"] not in ("min", "max", "first", "last", "distinct")
         }
     }
-    for name, aggregate in BEFORE.items()
+    for name, aggregate in (BEFORE | HOT_BEFORE).items()
 }
 AFTER: dict[str, Any] = {
     "by_product": BEFORE["by_product"],
@@ -105,7 +107,6 @@ AFTER: dict[str, Any] = {
             "cheapest": {"function": "min", "value": "price"},
         },
     },
-    "hot": {"write_shards": 2, "measures": _HOT},
 }
 
 
@@ -163,7 +164,8 @@ def shares(aggregates: dict[str, Any], item: Item) -> dict[Key, Share]:
             },
         )
     }
-    if aggregates is not AFTER:
+    changed = "by_product_month" in aggregates
+    if not changed:
         if quantity > 0:
             numbers = {"quantity": quantity, "price_sum": price, "spread_sum": price, _bin(price): one}
             found["total", "all"] = Share(numbers | {"spread_sum_of_squares": price * price})
@@ -179,16 +181,17 @@ def shares(aggregates: dict[str, Any], item: Item) -> dict[Key, Share]:
         found[f"by_product_month#{product}", f"month#{at[:7]}"] = Share(
             {"revenue": quantity * price}, {"notes": note}, {"cheapest": (price, [("lowest", "cheapest")], None)}
         )
-    days = LONGER_RETENTION_DAYS if aggregates is AFTER else RETENTION_DAYS
+    days = LONGER_RETENTION_DAYS if changed else RETENTION_DAYS
     found["by_day", f"day#{at[:10]}"] = Share(
         {"orders": one},
         {"products": product},
         {"most": (quantity, [("highest", "most")], None)},
         end_of_day(at) + int(timedelta(days).total_seconds()),
     )
-    hot = _hot(item)
-    found[f"hot#=part/{_part(aggregates, item)}", "all"] = Share(hot.numbers, {}, hot.indexed)
-    found[f"hot#=values/{_spread(aggregates, note)}", "all"] = Share({}, hot.values)
+    if "hot" in aggregates:
+        hot = _hot(item)
+        found[f"hot#=part/{_part(aggregates, item)}", "all"] = Share(hot.numbers, {}, hot.indexed)
+        found[f"hot#=values/{_spread(aggregates, note)}", "all"] = Share({}, hot.values)
     if aggregates is LINEAR:
         return {row: Share(share.numbers, expires_at=share.expires_at) for row, share in found.items() if share.numbers}
     return found

@@ -99,10 +99,10 @@ class _Simulation:
         self._parts: dict[orders.Key, dict[str, orders.Share]] = {}
         self._weather = Weather(**vars(scenario.weather))
         self._stream = Stream(scheduler, self._database)
-        self._aggregates = orders.BEFORE
+        self._aggregates = orders.BEFORE | (orders.HOT_BEFORE if scenario.spread else {})
         client = Client(scheduler, self._database, self._weather)
         keep = {"ON_SOURCE_EXPIRY": "keep"} if scenario.keeps_expired else {}
-        self.function = Function(scheduler, client, orders.BEFORE, scenario.timeout, **keep)
+        self.function = Function(scheduler, client, self._aggregates, scenario.timeout, **keep)
         #: The on-failure destination: what the mappings gave up, and whether it was replayed.
         self._given_up: deque[list[Record]] = deque()
         self._replays: list[Task] = []
@@ -198,8 +198,8 @@ class _Simulation:
 
     def _change_definition(self) -> None:
         self._scheduler.log("the definition changes")
-        self._aggregates = orders.AFTER
-        self.function.deploy(orders.AFTER)
+        self._aggregates = orders.AFTER | (orders.HOT_AFTER if self._scenario.spread else {})
+        self.function.deploy(self._aggregates)
         # No invocation under the earlier definition can be running after that, nor a request of one be on its way.
         self._scheduler.sleep(self._scenario.timeout + LATEST)
         self._backfill()
@@ -218,7 +218,11 @@ class _Simulation:
 
     def _refuse_for_a_while(self) -> None:
         self._weather.refusing = self._scheduler.random.choice(
-            [*(f"by_product#{product}" for product in orders.PRODUCTS), "by_day", "total", "hot#=values/0"]
+            [
+                *(f"by_product#{product}" for product in orders.PRODUCTS),
+                *("by_day", "total"),
+                *(["hot#=values/0"] if self._scenario.spread else []),
+            ]
         )
         self._scheduler.sleep(self._scheduler.random.random() * 120)
         self._weather.refusing = None
@@ -345,9 +349,9 @@ class _Simulation:
                 row["expires_at"] = wanted.get(key, {}).get("expires_at", expires_at)
             if row != wanted.get(key, {}):
                 raise Wrong(f"the row {key} is {row or 'not there'}, recomputed it is {wanted.get(key, 'not there')}")
-        check_parts(
-            self.function.definition.aggregates["hot"], found, orders.in_one_piece(self._aggregates, items, kept)
-        )
+        if self._scenario.spread:
+            whole = orders.in_one_piece(self._aggregates, items, kept)
+            check_parts(self.function.definition.aggregates["hot"], found, whole)
         self._check_ledger(items)
 
     def _check_ledger(self, items: list[orders.Item]) -> None:
