@@ -1,8 +1,10 @@
 """Rows that are spread over parts, through the whole function, against an in-process DynamoDB (moto)."""
 
 import json
+import re
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,6 +146,15 @@ def test_another_number_of_parts_is_a_change_of_the_declaration_like_any_other(d
     assert rows(dynamodb) == {}
 
 
+def test_while_items_move_the_larger_number_of_parts_reads_each_of_them_once(dynamodb, deliver):
+    source = SourceTable()
+    deliver(*(source.put(str(n), **order(n, hour=n)) for n in range(8)))
+    fewer = {"sales": {**SALES["sales"], "write_shards": 2}}
+    function(dynamodb, fewer).handle(event([source.put(str(n), **order(n, hour=n)) for n in range(4)]), Context())
+    found = read(dynamodb, SALES)
+    assert (found["orders"], found["revenue"], found["dearest"], found["closing"]) == (8, 28, 7, 7)
+
+
 def test_what_an_expired_item_contributed_stays_in_its_part(dynamodb):
     aggregator = function(dynamodb, ON_SOURCE_EXPIRY="keep")
     source = SourceTable()
@@ -173,3 +184,18 @@ def test_a_row_that_expired_does_not_come_back_over_another_number_of_parts(dyna
     assert rows(dynamodb) == {}
     found = json.loads(entries(dynamodb)["item#2"]["contributions"]["S"])
     assert {row[4] for row in found} == {END_OF_DAY + DAY}
+
+
+def test_the_example_of_the_documentation_prints_what_it_says(dynamodb, capsys):
+    page = (Path(__file__).parents[2] / "docs/aggregates.md").read_text(encoding="utf-8")
+    section = page.partition("\n## Rows that are written too often\n")[2]
+    declaration, code, printed = re.findall(r"^```\w*\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    source = SourceTable()
+    lines = [
+        source.put(str(n), country="France", price=Decimal(n + 1), buyer=("ann", "bob", "eve")[n % 3])
+        for n in range(10)
+    ]
+    function(dynamodb, json.loads(declaration)).handle(event(lines), Context())
+    names = {"partition_keys": partition_keys, "merged": merged, "measures_of": measures_of, "parse": parse}
+    exec(code, names | {"client": dynamodb, "table": AGGREGATE_TABLE, "declaration": declaration})  # noqa: S102
+    assert capsys.readouterr().out == printed
