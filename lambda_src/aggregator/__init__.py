@@ -27,6 +27,7 @@ Read the modules in this order; each imports only from those above it:
 ``at_least_once``    delivery ``none``
 ``watermark``        delivery ``watermark``
 ``reconcile``        backfill and replay: entries brought into agreement with the source table
+``metrics``          the log line of an invocation, which is also its metrics
 ``handler``          the Lambda function: wiring, logging, batch item failures
 ===================  ====================================================================
 """

@@ -51,6 +51,7 @@ class Result:
     rows_written: int = 0
     expired_rows: int = 0
     refused: int = 0
+    conflicts: int = 0
     retries: int = 0
     unapplied: list[Change] = field(default_factory=list)
 
@@ -173,6 +174,7 @@ class _Loop:
             self._applied(transaction, outcome)
             return
         self.result.retries += bool(outcome.retry)
+        self.result.conflicts += any(code.startswith("TransactionConflict") for code in outcome.retry)
         self.result.refused += bool(outcome.entries or outcome.rows or outcome.references or outcome.invalid)
         invalid = outcome.invalid
         for row, state in outcome.rows.items():
