@@ -124,3 +124,27 @@ output "api_role_arn" {
   description = "ARN of the role with which the API puts items."
   value       = one(module.api[*].role_arn)
 }
+
+################################################################################
+# Monitoring (null where create_monitoring is false)
+################################################################################
+
+output "alarm_topic_arn" {
+  description = "ARN of the SNS topic that the alarms notify. Subscribe to it: nobody is subscribed yet."
+  value       = one(module.monitoring[*].topic_arn)
+}
+
+output "alarm_arns" {
+  description = "ARNs of the alarms, by alarm; of those that are one for each table by <alarm>_<table>."
+  value       = one(module.monitoring[*].alarm_arns)
+}
+
+output "health_alarm_arn" {
+  description = "ARN of the composite alarm, in state ALARM while any of the alarms is."
+  value       = one(module.monitoring[*].health_alarm_arn)
+}
+
+output "dashboard_name" {
+  description = "Name of the dashboard."
+  value       = one(module.monitoring[*].dashboard_name)
+}

@@ -3,7 +3,7 @@
 # only values that concern several modules.
 
 variable "name" {
-  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source, <name>-aggregates and, with delivery = \"ledger\", <name>-ledger, function and role <name>-aggregator, API and role <name>-api, bucket <name>-failures-<account>-<region>."
+  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source, <name>-aggregates and, with delivery = \"ledger\", <name>-ledger, function and role <name>-aggregator, API and role <name>-api, bucket <name>-failures-<account>-<region>; with create_monitoring alarms <name>-<alarm>, topic <name>-alarms and dashboard <name>."
   type        = string
   nullable    = false
 
@@ -278,6 +278,49 @@ variable "api" {
   validation {
     condition     = var.create_api || length(var.api.attributes) == 0
     error_message = "api: set create_api = true to make the API, or leave api out."
+  }
+}
+
+################################################################################
+# Monitoring
+################################################################################
+
+variable "create_monitoring" {
+  description = "Whether there are alarms, a topic that they notify, and a dashboard."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = !var.create_monitoring || contains(["DEBUG", "INFO"], var.log_level)
+    error_message = "create_monitoring: the function's own metrics are in log lines of level INFO, which log_level = \"${var.log_level}\" leaves out. Use log_level = \"INFO\", or set create_monitoring = false."
+  }
+}
+
+variable "monitoring" {
+  description = <<-EOT
+    Alarms and dashboard, where create_monitoring is true.
+    - `alarms`: what is not to be the default, by alarm: `enabled` = false leaves it out, and the alarm looks for values above its `threshold`. The alarms, their units and thresholds are listed in docs/monitoring.md.
+    - `create_topic`: whether the SNS topic that is notified is made, encrypted with a key of its own. False: it is `topic_arn`.
+    - `create_dashboard`: whether there is a dashboard.
+    - `runbooks_url`: where docs/runbooks can be read; the description of each alarm has a link to <this>/<alarm>.md.
+  EOT
+  type = object({
+    alarms = optional(map(object({
+      enabled   = optional(bool, true)
+      threshold = optional(number)
+    })), {})
+    create_topic     = optional(bool, true)
+    topic_arn        = optional(string)
+    create_dashboard = optional(bool, true)
+    runbooks_url     = optional(string, "https://example.com/terraform-aws-dynamodb-aggregates/blob/main/docs/runbooks")
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.create_monitoring || (length(var.monitoring.alarms) == 0 && var.monitoring.topic_arn == null)
+    error_message = "monitoring: set create_monitoring = true to make the alarms, or leave monitoring out."
   }
 }
 

@@ -57,5 +57,7 @@ module "retail" {
     }
   }
 
+  create_monitoring = true
+
   tags = { Example = "complete" }
 }

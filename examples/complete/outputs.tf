@@ -57,3 +57,13 @@ output "api_invoke_url" {
   description = "URL that order lines are posted to on AWS: <this>/items."
   value       = module.retail.api_invoke_url
 }
+
+output "alarm_topic_arn" {
+  description = "ARN of the SNS topic that the alarms notify: subscribe to it."
+  value       = module.retail.alarm_topic_arn
+}
+
+output "dashboard_name" {
+  description = "Name of the CloudWatch dashboard."
+  value       = module.retail.dashboard_name
+}

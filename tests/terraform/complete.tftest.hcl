@@ -17,6 +17,14 @@ mock_provider "aws" {
     defaults = { arn = "arn:aws:s3:::retail-failures-123456789012-us-east-1" }
   }
 
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:us-east-1:123456789012:retail-alarms" }
+  }
+
+  mock_resource "aws_kms_key" {
+    defaults = { arn = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555" }
+  }
+
   mock_resource "aws_dynamodb_table" {
     defaults = {
       arn        = "arn:aws:dynamodb:us-east-1:123456789012:table/retail"
@@ -40,6 +48,11 @@ run "the_complete_example_can_be_applied" {
   assert {
     condition     = length(output.api_id) > 0
     error_message = "It has an API."
+  }
+
+  assert {
+    condition     = output.dashboard_name == "retail" && length(output.alarm_topic_arn) > 0
+    error_message = "It has alarms and a dashboard."
   }
 }
 
