@@ -57,7 +57,7 @@ module "retail" {
     }
   }
 
-  create_monitoring = true
+  create_monitoring = var.create_monitoring
 
   tags = { Example = "complete" }
 }

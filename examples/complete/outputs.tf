@@ -59,11 +59,11 @@ output "api_invoke_url" {
 }
 
 output "alarm_topic_arn" {
-  description = "ARN of the SNS topic that the alarms notify: subscribe to it."
+  description = "ARN of the SNS topic that the alarms notify: subscribe to it. Null without create_monitoring."
   value       = module.retail.alarm_topic_arn
 }
 
 output "dashboard_name" {
-  description = "Name of the CloudWatch dashboard."
+  description = "Name of the CloudWatch dashboard. Null without create_monitoring."
   value       = module.retail.dashboard_name
 }

@@ -51,8 +51,8 @@ run "the_complete_example_can_be_applied" {
   }
 
   assert {
-    condition     = output.dashboard_name == "retail" && length(output.alarm_topic_arn) > 0
-    error_message = "It has alarms and a dashboard."
+    condition     = output.dashboard_name == null && output.alarm_topic_arn == null
+    error_message = "Alarms cost something, so they are there only if asked for."
   }
 }
 
@@ -66,13 +66,14 @@ run "two_stacks_of_the_example_differ_in_every_name" {
   variables {
     name                = "retail-two"
     deletion_protection = false
+    create_monitoring   = true
   }
 
   assert {
     condition = alltrue([
       for name in [output.source_table_name, output.aggregate_table_name, output.ledger_table_name, output.function_name] :
       startswith(name, "retail-two-")
-    ]) && output.log_group_name == "/aws/lambda/retail-two-aggregator"
+    ]) && output.log_group_name == "/aws/lambda/retail-two-aggregator" && output.dashboard_name == "retail-two"
     error_message = "Every name begins with the given one."
   }
 }
