@@ -250,7 +250,7 @@ variable "log_retention_days" {
 }
 
 variable "log_level" {
-  description = "Least severe messages of the function that are logged: DEBUG, INFO, WARN or ERROR. Only DEBUG shows data of items."
+  description = "Least severe messages of the function that are logged: DEBUG, INFO, WARN or ERROR. Only DEBUG shows data of items. Above INFO the function has no metrics of its own: they are in lines of that level."
   type        = string
   default     = "INFO"
   nullable    = false
