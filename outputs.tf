@@ -92,6 +92,20 @@ output "environment_bytes" {
 }
 
 ################################################################################
+# Operation
+################################################################################
+
+output "operations" {
+  description = "What the operators' command line needs to know: hand it on as an output of the root module, and see docs/operations.md."
+  value = {
+    function_arn              = module.aggregator.function_arn
+    source_table_name         = module.tables.source_table_name
+    failure_bucket_name       = module.aggregator.failure_bucket_name
+    event_source_mapping_uuid = module.aggregator.event_source_mapping_uuid
+  }
+}
+
+################################################################################
 # API (null where create_api is false)
 ################################################################################
 

@@ -38,6 +38,11 @@ output "failure_bucket_name" {
   value       = module.retail.failure_bucket_name
 }
 
+output "operations" {
+  description = "What the operators' command line needs to know."
+  value       = module.retail.operations
+}
+
 output "log_group_name" {
   description = "Name of the function's log group."
   value       = module.retail.log_group_name

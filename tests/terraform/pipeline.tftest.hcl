@@ -71,6 +71,11 @@ run "name_keys_and_aggregates_are_enough" {
     condition     = length(output.event_source_mapping_uuid) > 0
     error_message = "The mapping can be named."
   }
+
+  assert {
+    condition     = output.operations == { function_arn = output.function_arn, source_table_name = "sales-source", failure_bucket_name = output.failure_bucket_name, event_source_mapping_uuid = output.event_source_mapping_uuid }
+    error_message = "The operators' command line is told what it works on."
+  }
 }
 
 run "nothing_of_a_definition_is_lost_on_the_way_to_the_function" {

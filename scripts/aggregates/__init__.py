@@ -1,0 +1,16 @@
+"""The operators' command line: ``python -m scripts.aggregates``.
+
+==============  ====================================================================
+``settings``    what a stack is made of: from Terraform's output and the function
+``tables``      the three tables, read consistently and whole
+``deployment``  a stack in use: clients, definition, threads, interruption
+``progress``    lines that say how far a long command has come
+``backfill``    items that were there before: parallel segments, paced, resumable
+==============  ====================================================================
+"""
+
+import sys
+from pathlib import Path
+
+# The package that the function runs is what the commands compute with.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lambda_src"))

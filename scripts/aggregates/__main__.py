@@ -1,0 +1,145 @@
+"""Operate a stack: ``python -m scripts.aggregates --outputs FILE COMMAND`` (docs/operations.md)."""
+
+import argparse
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from . import backfill
+from .backfill import Pace, StateFile
+from .deployment import Deployment, Interrupted, Interruption, connect
+from .progress import Progress
+from .settings import LONGEST_TIMEOUT, SettingsError, read_settings
+
+#: Exit codes: all is right or done; something is wrong or left undone; the command could not work; interrupted.
+RIGHT, WRONG, FAILED, INTERRUPTED = 0, 1, 2, 130
+#: Seconds between two looks at how far a command is.
+TELL_EVERY = 0.5
+
+#: A command: works on a stack, tells how far it is, and gives the exit code and what is printed.
+Command = Callable[[Deployment, argparse.Namespace, Progress], tuple[int, dict[str, Any], str]]
+
+
+def main(arguments: Sequence[str], client: Callable[..., Any] | None = None) -> int:
+    """Run a command and return its exit code. ``client`` makes boto3 clients in tests."""
+    options = _parser().parse_args(arguments)
+    interruption = Interruption()
+    handlers = {number: signal.signal(number, interruption.ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return _run(options, interruption, client)
+    except (Interrupted, KeyboardInterrupt):
+        print(f"\ninterrupted; nothing is half done. {options.go_on}", file=sys.stderr)
+        return INTERRUPTED
+    except (SettingsError, BotoCoreError, ClientError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _run(options: argparse.Namespace, interruption: Interruption, client: Callable[..., Any] | None) -> int:
+    try:
+        outputs = sys.stdin.read() if options.outputs == "-" else Path(options.outputs).read_text()
+    except OSError as error:
+        raise SettingsError(f"{options.outputs} cannot be read: {error.strerror}") from None
+    settings = read_settings(outputs, options.output_name)
+    deployment = Deployment(
+        settings, client or connect(options.endpoint_url, settings.region), interruption, options.segments
+    )
+    progress = Progress(sys.stderr, deployment.item_count)
+    try:
+        code, result, text = options.command(deployment, options, progress)
+    finally:
+        interruption.stop()
+        deployment.threads.shutdown(wait=False, cancel_futures=True)
+    print(json.dumps(result, indent=2) if options.json else text)
+    return int(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m scripts.aggregates", description="Operate a stack of the module.")
+    parser.add_argument(
+        "--outputs", required=True, metavar="FILE", help="what `terraform output -json` has printed; - for stdin"
+    )
+    parser.add_argument(
+        "--output-name",
+        default="operations",
+        metavar="NAME",
+        help="the output that hands on the module's output operations (default: operations)",
+    )
+    parser.add_argument("--endpoint-url", metavar="URL", help="endpoint of all services, as of LocalStack")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--segments", type=_positive(int), default=4, help="parallel segments of a scan (default: 4)")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_backfill(commands)
+    return parser
+
+
+def _positive(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        value = kind(text)
+        if value <= 0:
+            raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        return value
+
+    read.__name__ = "number"
+    return read
+
+
+def _add_backfill(commands: Any) -> None:
+    parser = commands.add_parser("backfill", help="count items that were there before, or under earlier aggregates")
+    parser.add_argument("--rate", type=_positive(float), metavar="ITEMS", help="at most so many items a second")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="keep how far it is here, and go on from there")
+    parser.add_argument(
+        "--earlier-timeout",
+        type=int,
+        default=LONGEST_TIMEOUT,
+        metavar="SECONDS",
+        help="the function's timeout before its last change (default: 900, the longest that Lambda allows); 0 for a "
+        "function that was never changed",
+    )
+    parser.set_defaults(
+        command=_backfill,
+        go_on="Run the same command again: with --state it goes on where it was, without it finds what is up to date.",
+    )
+
+
+def _backfill(
+    deployment: Deployment, options: argparse.Namespace, progress: Progress
+) -> tuple[int, dict[str, Any], str]:
+    deployed = deployment.deployed
+    if deployed.ledger_retention is not None:
+        raise SettingsError(
+            "the ledger's entries expire (ledger_retention_days): a backfill would count the items of expired entries "
+            "again. It can only be done before the first entry has expired, with ledger_retention_days left out"
+        )
+    table = deployment.settings.source_table_name
+    file = StateFile(options.state)
+    state = file.load(table, deployed.definition.fingerprint, options.segments)
+    deployment.wait_for_earlier_invocations(options.earlier_timeout, progress.say)
+    pace = Pace(options.rate, deployment.clock, time.monotonic)
+    work = backfill.Backfill(deployment.scanned, deployment.bring, deployment.clock, pace, state, file.save)
+    before, began = state.total("items"), time.monotonic()
+
+    def tell(*, last: bool = False) -> None:
+        progress.tell(state.total("items") - before, f"{state.total('written'):,} written", last=last)
+
+    deployment.at_once(work.work, range(len(state.segments)), TELL_EVERY, tell)
+    tell(last=True)
+    deployment.clock.check()
+    file.remove()
+    result = {name: state.total(name) for name in ("items", "written", "quarantined")}
+    result["seconds"] = round(time.monotonic() - began)
+    text = "{items:,} items: {written:,} written, of them {quarantined:,} quarantined; {seconds} s".format(**result)
+    return RIGHT, {**result, "definition": deployed.definition.fingerprint}, text
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
