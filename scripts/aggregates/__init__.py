@@ -6,6 +6,9 @@
 ``deployment``  a stack in use: clients, definition, threads, interruption
 ``progress``    lines that say how far a long command has come
 ``backfill``    items that were there before: parallel segments, paced, resumable
+``expected``    what rows have to be, from the contributions of ledger entries
+``verify``      entries against source items, rows against contributions
+``repair``      what a verification has found is brought to what it has to be
 ==============  ====================================================================
 """
 

@@ -11,11 +11,13 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import backfill
+from . import backfill, verify
 from .backfill import Pace, StateFile
 from .deployment import Deployment, Interrupted, Interruption, connect
 from .progress import Progress
+from .repair import Repair
 from .settings import LONGEST_TIMEOUT, SettingsError, read_settings
+from .verify import Verification
 
 #: Exit codes: all is right or done; something is wrong or left undone; the command could not work; interrupted.
 RIGHT, WRONG, FAILED, INTERRUPTED = 0, 1, 2, 130
@@ -79,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--segments", type=_positive(int), default=4, help="parallel segments of a scan (default: 4)")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_backfill(commands)
+    _add_verify(commands)
+    _add_repair(commands)
     return parser
 
 
@@ -139,6 +143,69 @@ def _backfill(
     result["seconds"] = round(time.monotonic() - began)
     text = "{items:,} items: {written:,} written, of them {quarantined:,} quarantined; {seconds} s".format(**result)
     return RIGHT, {**result, "definition": deployed.definition.fingerprint}, text
+
+
+def _add_verify(commands: Any) -> None:
+    parser = commands.add_parser("verify", help="compare every entry and row with a recomputation; reads only")
+    _add_patience(parser)
+    parser.set_defaults(command=_verify, go_on="verify only reads: run it again.")
+
+
+def _add_repair(commands: Any) -> None:
+    parser = commands.add_parser("repair", help="verify, and bring what is wrong to what it has to be")
+    _add_patience(parser)
+    parser.set_defaults(command=_repair, go_on="Run it again: it verifies first, and repairs what is left.")
+
+
+def _add_patience(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--patience",
+        type=_positive(int),
+        default=verify.PATIENCE,
+        metavar="SECONDS",
+        help=f"how long a difference has to stay as it is (default: {verify.PATIENCE}): longer than changes take to be "
+        "delivered",
+    )
+
+
+def _verification(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> Verification:
+    deployed = deployment.deployed
+    if deployed.ledger_retention is not None:
+        raise SettingsError(
+            "the ledger's entries expire (ledger_retention_days), so that nobody can tell what the rows have to be"
+        )
+    return Verification(
+        deployment.tables,
+        deployed.definition,
+        deployment.clock,
+        append_only=deployed.append_only,
+        patience=options.patience,
+        tell=progress.tell,
+    )
+
+
+def _verify(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, dict[str, Any], str]:
+    report = _verification(deployment, options, progress).verify()
+    return (RIGHT if report.is_right else WRONG), verify.summary(report), verify.lines(report)
+
+
+def _repair(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, dict[str, Any], str]:
+    found = _verification(deployment, options, progress).verify()
+    progress.say(verify.lines(found))
+    if found.is_right:
+        return RIGHT, {"found": verify.summary(found)}, "nothing to repair"
+    verification = _verification(deployment, options, progress)
+    done = Repair(deployment.tables, verification, deployment.bring, deployment.clock).repair(found)
+    deployment.clock.check()
+    progress.say(f"repaired {done.entries:,} entries and {done.rows:,} rows; verifying again")
+    after = _verification(deployment, options, progress).verify()
+    result = {
+        "found": verify.summary(found),
+        "repaired": {"entries": done.entries, "rows": done.rows, "left": done.left},
+        "after": verify.summary(after),
+    }
+    left = [f"left: {key}: {reason}" for key, reason in done.left.items()]
+    return (RIGHT if after.is_right else WRONG), result, "\n".join([*left, verify.lines(after)])
 
 
 if __name__ == "__main__":

@@ -44,14 +44,13 @@ class Tables:
         """The primary key of a source item."""
         return {name: item[name] for name in self._key_attributes}
 
-    def source_pages(self, segment: int, total_segments: int) -> Iterator[list[Item]]:
-        """The source items of a segment in pages of at most 100."""
-        yield from self._pages(
-            self._source_table,
-            Limit=PAGE,
-            Segment=segment,
-            TotalSegments=total_segments,
-        )
+    def source[T](self, work: Callable[[Iterator[list[Item]]], T]) -> list[T]:
+        """What ``work`` makes of the source items of each segment, which come in pages of at most 100."""
+
+        def segment(number: int) -> T:
+            return work(self._pages(self._source_table, Limit=PAGE, Segment=number, TotalSegments=self._segments))
+
+        return list(self._at_once(segment, range(self._segments)))
 
     def ledger(self) -> Iterator[Item]:
         """All that stands in the ledger table. Not as of one moment: each item as of when it was read."""

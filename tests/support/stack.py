@@ -118,12 +118,17 @@ class Stack:
     @property
     def tables(self) -> Tables:
         """The tables as the commands read them, without threads."""
+        return self.tables_in(1)
+
+    def tables_in(self, segments: int) -> Tables:
+        """The same, scanned in so many segments."""
         return Tables(
             self.client,
             source_table=SOURCE_TABLE,
             aggregate_table=AGGREGATE_TABLE,
             ledger_table=LEDGER_TABLE,
             key_attributes=["id"],
+            segments=segments,
         )
 
     def rows(self) -> dict[tuple[str, str], dict[str, Any]]:
