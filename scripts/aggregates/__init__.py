@@ -9,6 +9,7 @@
 ``expected``    what rows have to be, from the contributions of ledger entries
 ``verify``      entries against source items, rows against contributions
 ``repair``      what a verification has found is brought to what it has to be
+``replay``      records of the failure bucket
 ==============  ====================================================================
 """
 

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from .backfill import Pace, StateFile
 from .deployment import Deployment, Interrupted, Interruption, connect
 from .progress import Progress
 from .repair import Repair
+from .replay import FailureBucket, Replay
 from .settings import LONGEST_TIMEOUT, SettingsError, read_settings
 from .verify import Verification
 
@@ -83,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_backfill(commands)
     _add_verify(commands)
     _add_repair(commands)
+    _add_replay(commands)
     return parser
 
 
@@ -206,6 +209,31 @@ def _repair(deployment: Deployment, options: argparse.Namespace, progress: Progr
     }
     left = [f"left: {key}: {reason}" for key, reason in done.left.items()]
     return (RIGHT if after.is_right else WRONG), result, "\n".join([*left, verify.lines(after)])
+
+
+def _add_replay(commands: Any) -> None:
+    parser = commands.add_parser("replay", help="bring the items of records in the failure bucket up to date")
+    parser.set_defaults(command=_replay, go_on="Run it again: objects that are done are out of the way.")
+
+
+def _replay(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, dict[str, Any], str]:
+    deployed = deployment.deployed
+    replaying = Replay(
+        FailureBucket(deployment.client("s3"), deployment.settings.failure_bucket_name),
+        deployed.definition,
+        deployment.bring,
+        deployment.apply,
+        append_only=deployed.append_only,
+        keeps_expired=deployed.keeps_expired,
+    )
+    progress = Progress(sys.stderr, what="records")
+    done = replaying.replay(deployment.clock.check, lambda done: progress.tell(done.records))
+    text = [
+        f"{done.objects:,} objects with {done.records:,} records: {done.written:,} items written, of them "
+        f"{done.quarantined:,} quarantined, {done.up_to_date:,} were up to date",
+        *(f"left: {key}: {reason}" for key, reason in done.unusable.items()),
+    ]
+    return (WRONG if done.unusable else RIGHT), asdict(done), "\n".join(text)
 
 
 if __name__ == "__main__":

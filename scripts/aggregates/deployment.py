@@ -11,7 +11,9 @@ import boto3
 from botocore.config import Config
 
 from aggregator import reconcile
+from aggregator.apply import Result, apply
 from aggregator.reconcile import Reconciliation, Target
+from aggregator.records import Change
 from aggregator.source import SourceTable
 from aggregator.store import Store
 
@@ -102,11 +104,6 @@ class Deployment:
             at_once=self.threads.map,
         )
 
-    @property
-    def s3(self) -> Any:
-        """A client of S3, for the failure bucket."""
-        return self._client("s3")
-
     def client(self, service: str) -> Any:
         """A client of another service."""
         return self._client(service)
@@ -120,6 +117,11 @@ class Deployment:
         return reconcile.reconcile(
             targets, self.store, self.source, self.deployed.definition, self.clock, self.threads.map
         )
+
+    def apply(self, changes: Sequence[Change]) -> Result:
+        """:func:`aggregator.apply.apply`. Raises ``SettingsError`` where the function was changed."""
+        self.check_unchanged()
+        return apply(changes, self.store, self.clock, self.threads.map)
 
     def check_unchanged(self) -> None:
         """Raises ``SettingsError`` where the function was changed: what is written from here on would be outdated."""

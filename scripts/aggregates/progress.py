@@ -8,10 +8,10 @@ from typing import TextIO
 EVERY = 10
 
 
-def text(done: int, total: int, seconds: float, more: str) -> str:
+def text(done: int, total: int, seconds: float, more: str, what: str = "items") -> str:
     """Numbers, rate and time left. ``total`` is an estimate, 0: not known; ``seconds`` is the time since the start."""
     rate = done / seconds if seconds > 0 else 0.0
-    parts = [f"{done:,} items" if done >= total else f"{done:,} of about {total:,} items", f"{rate:,.0f} a second"]
+    parts = [f"{done:,} {what}" if done >= total else f"{done:,} of about {total:,} {what}", f"{rate:,.0f} a second"]
     if 0 < done < total and rate > 0:
         left = (total - done) / rate
         parts.append(f"about {left:.0f} s left" if left < 120 else f"about {left / 60:.0f} min left")
@@ -21,8 +21,12 @@ def text(done: int, total: int, seconds: float, more: str) -> str:
 class Progress:
     """Tells on a stream, which is not that of the results."""
 
-    def __init__(self, stream: TextIO, total: int = 0, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, stream: TextIO, total: int = 0, what: str = "items", now: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``total`` is an estimate of how many there are, 0: not known; ``what`` is what is counted."""
         self._stream = stream
+        self._what = what
         self._total = total
         self._now = now
         self._begin = now()
@@ -33,11 +37,11 @@ class Progress:
         """So many items are done since this was made."""
         now = self._now()
         if self._is_terminal:
-            line = text(done, self._total, now - self._begin, more)
+            line = text(done, self._total, now - self._begin, more, self._what)
             print(f"\r\x1b[K{line}", end="\n" if last else "", file=self._stream, flush=True)
         elif last or now - self._told_at >= EVERY:
             self._told_at = now
-            print(text(done, self._total, now - self._begin, more), file=self._stream, flush=True)
+            print(text(done, self._total, now - self._begin, more, self._what), file=self._stream, flush=True)
 
     def say(self, line: str) -> None:
         """A line by itself."""
