@@ -10,6 +10,7 @@
 ``verify``      entries against source items, rows against contributions
 ``repair``      what a verification has found is brought to what it has to be
 ``replay``      records of the failure bucket
+``look``        how a stack is, which items are quarantined, what rows say
 ==============  ====================================================================
 """
 

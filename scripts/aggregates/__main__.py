@@ -5,14 +5,18 @@ import json
 import signal
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import backfill, verify
+from aggregator.contributions import ALL_TIME, RowKey
+
+from . import backfill, look, verify
 from .backfill import Pace, StateFile
 from .deployment import Deployment, Interrupted, Interruption, connect
 from .progress import Progress
@@ -63,7 +67,7 @@ def _run(options: argparse.Namespace, interruption: Interruption, client: Callab
     finally:
         interruption.stop()
         deployment.threads.shutdown(wait=False, cancel_futures=True)
-    print(json.dumps(result, indent=2) if options.json else text)
+    print(json.dumps(result, indent=2, default=_base64) if options.json else text)
     return int(code)
 
 
@@ -86,6 +90,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_verify(commands)
     _add_repair(commands)
     _add_replay(commands)
+    _add_quarantine(commands)
+    _add_status(commands)
+    _add_top(commands)
+    _add_get(commands)
     return parser
 
 
@@ -234,6 +242,100 @@ def _replay(deployment: Deployment, options: argparse.Namespace, progress: Progr
         *(f"left: {key}: {reason}" for key, reason in done.unusable.items()),
     ]
     return (WRONG if done.unusable else RIGHT), asdict(done), "\n".join(text)
+
+
+def _add_quarantine(commands: Any) -> None:
+    parser = commands.add_parser("quarantine", help="list the items that do not count, and why")
+    parser.set_defaults(command=_quarantine, go_on="It only reads: run it again.", do="list")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION")
+    again = actions.add_parser(
+        "retry", help="compute them anew, after the data, the definition or the rows were mended"
+    )
+    again.set_defaults(do="retry", go_on="Run it again: items that count are no more in the list.")
+
+
+def _quarantine(
+    deployment: Deployment, options: argparse.Namespace, progress: Progress
+) -> tuple[int, dict[str, Any], str]:
+    items = look.quarantined(deployment.tables)
+    if options.do == "list":
+        result = [{"key": item.source_key, "since": item.since, "error": item.error} for item in items]
+        text = [f"{item.since}  {look.plain_key(item.source_key)}: {item.error}" for item in items]
+        return RIGHT, {"quarantined": result}, "\n".join(text) or "no item"
+    brought = look.retry(items, deployment.bring)
+    deployment.clock.check()
+    still = brought.quarantined
+    numbers = {"tried": len(items), "written": brought.written, "still_quarantined": still}
+    text_line = f"{len(items):,} items tried: {brought.written - still:,} count now, {still:,} are still quarantined"
+    return (WRONG if still else RIGHT), numbers, text_line
+
+
+def _base64(raw: bytes) -> str:
+    """Binary values in JSON."""
+    return b64encode(raw).decode()
+
+
+def _add_status(commands: Any) -> None:
+    parser = commands.add_parser("status", help="how the stack is")
+    parser.add_argument(
+        "--count-entries",
+        action="store_true",
+        help="read the whole ledger to count entries under an earlier definition: how far a backfill has to go",
+    )
+    parser.set_defaults(command=_status, go_on="It only reads: run it again.")
+
+
+def _status(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, dict[str, Any], str]:
+    settings, deployed = deployment.settings, deployment.deployed
+    mapping = deployment.lambda_client.get_event_source_mapping(UUID=settings.event_source_mapping_uuid)
+    function_name = settings.function_arn.split(":")[6]
+    age = look.iterator_age(deployment.client("cloudwatch"), function_name, datetime.now(UTC))
+    bucket = FailureBucket(deployment.client("s3"), settings.failure_bucket_name)
+    result: dict[str, Any] = {
+        "function_changed_at": datetime.fromtimestamp(deployed.modified_at, UTC).isoformat(timespec="seconds"),
+        "definition": deployed.definition.fingerprint,
+        "mapping": mapping["State"],
+        "last_result": mapping.get("LastProcessingResult"),
+        "iterator_age_seconds": age,
+        "items_about": deployment.item_count,
+        "quarantined": len(deployment.tables.quarantined()),
+        "objects_to_replay": sum(1 for _ in bucket.pending()),
+    }
+    if options.count_entries:
+        entries, earlier = look.conversion(deployment.tables, deployed.definition, deployment.clock.check)
+        result |= {"entries": entries, "entries_under_an_earlier_definition": earlier}
+    return RIGHT, result, "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in result.items())
+
+
+def _add_top(commands: Any) -> None:
+    parser = commands.add_parser("top", help="the groups of a bucket that rank highest")
+    parser.add_argument("aggregate", help="an aggregate with rank_by")
+    parser.add_argument("--bucket", help="sort key of the bucket's rows, such as day#2010-12-01")
+    parser.add_argument("--limit", type=_positive(int), default=10, help="how many (default: 10)")
+    parser.set_defaults(command=_top, go_on="It only reads: run it again.")
+
+
+def _top(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, dict[str, Any], str]:
+    definition = deployment.deployed.definition
+    rows = look.top(deployment.tables, definition, options.aggregate, options.bucket, options.limit)
+    said = [look.readable(definition, row) for row in rows]
+    return RIGHT, {"rows": said}, "\n".join(map(look.line, said)) or "no row"
+
+
+def _add_get(commands: Any) -> None:
+    parser = commands.add_parser("get", help="what a row says")
+    parser.add_argument("pk", help="partition key of the row, such as sales_by_product_day#22423")
+    parser.add_argument("sk", nargs="?", default=ALL_TIME, help="sort key of the row (default: all)")
+    parser.set_defaults(command=_get, go_on="It only reads: run it again.")
+
+
+def _get(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, dict[str, Any], str]:
+    key = RowKey(options.pk, options.sk)
+    row = deployment.tables.rows([key]).get(key)
+    if row is None:
+        return WRONG, {"row": None}, "no such row"
+    said = look.readable(deployment.deployed.definition, row)
+    return RIGHT, {"row": said}, look.line(said)
 
 
 if __name__ == "__main__":
