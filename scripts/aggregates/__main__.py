@@ -179,7 +179,7 @@ def _add_patience(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _verification(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> Verification:
+def _verification(deployment: Deployment, options: argparse.Namespace) -> Verification:
     deployed = deployment.deployed
     if deployed.ledger_retention is not None:
         raise SettingsError(
@@ -191,25 +191,25 @@ def _verification(deployment: Deployment, options: argparse.Namespace, progress:
         deployment.clock,
         append_only=deployed.append_only,
         patience=options.patience,
-        tell=progress.tell,
+        tell=Progress(sys.stderr, deployment.item_count).tell,
     )
 
 
 def _verify(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, dict[str, Any], str]:
-    report = _verification(deployment, options, progress).verify()
+    report = _verification(deployment, options).verify()
     return (RIGHT if report.is_right else WRONG), verify.summary(report), verify.lines(report)
 
 
 def _repair(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, dict[str, Any], str]:
-    found = _verification(deployment, options, progress).verify()
+    found = _verification(deployment, options).verify()
     progress.say(verify.lines(found))
     if found.is_right:
         return RIGHT, {"found": verify.summary(found)}, "nothing to repair"
-    verification = _verification(deployment, options, progress)
+    verification = _verification(deployment, options)
     done = Repair(deployment.tables, verification, deployment.bring, deployment.clock).repair(found)
     deployment.clock.check()
     progress.say(f"repaired {done.entries:,} entries and {done.rows:,} rows; verifying again")
-    after = _verification(deployment, options, progress).verify()
+    after = _verification(deployment, options).verify()
     result = {
         "found": verify.summary(found),
         "repaired": {"entries": done.entries, "rows": done.rows, "left": done.left},
@@ -304,7 +304,13 @@ def _status(deployment: Deployment, options: argparse.Namespace, progress: Progr
     if options.count_entries:
         entries, earlier = look.conversion(deployment.tables, deployed.definition, deployment.clock.check)
         result |= {"entries": entries, "entries_under_an_earlier_definition": earlier}
-    return RIGHT, result, "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in result.items())
+    return (
+        RIGHT,
+        result,
+        "\n".join(
+            f"{name.replace('_', ' ')}: {'not known' if value is None else value}" for name, value in result.items()
+        ),
+    )
 
 
 def _add_top(commands: Any) -> None:

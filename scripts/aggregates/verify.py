@@ -428,7 +428,7 @@ def lines(report: Report) -> str:
     if report.earlier:
         text.append(f"{report.earlier:,} entries stand under an earlier definition; backfill brings them up to date")
     shown = [
-        f"  entry {key}: {difference.kind}: {_shown(difference.found)}, has to be {_shown(difference.expected)}"
+        f"  entry {key}: {difference.kind}: {_in_short(difference)}"
         for key, difference in sorted(report.entries.items())
     ]
     for row, difference in sorted(report.rows.items()):
@@ -450,10 +450,14 @@ def lines(report: Report) -> str:
     return "\n".join(text)
 
 
-def _shown(state: tuple[str, bool] | None) -> str:
-    if state is None:
-        return "not there"
-    return "quarantined" if state[1] else state[0]
+def _in_short(difference: EntryDifference) -> str:
+    """In what an entry differs: whether its item is quarantined, else the rows that are to get something else."""
+    (text, is_quarantined), found = difference.expected, difference.found
+    if is_quarantined or (found is not None and found[1]):
+        return f"its item {'has' if is_quarantined else 'has not'} to be quarantined"
+    before, after = from_text(NO_CONTRIBUTIONS if found is None else found[0]), from_text(text)
+    rows = sorted(row for row in before.keys() | after.keys() if before.get(row) != after.get(row))
+    return f"differs in {', '.join(' '.join(row) for row in rows) or 'nothing that counts'}"
 
 
 def _plain(value: Any) -> str:
