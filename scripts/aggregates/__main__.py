@@ -27,6 +27,8 @@ from .verify import Verification
 
 #: Exit codes: all is right or done; something is wrong or left undone; the command could not work; interrupted.
 RIGHT, WRONG, FAILED, INTERRUPTED = 0, 1, 2, 130
+#: What a function of this version runs.
+PACKAGE = Path(__file__).resolve().parents[2] / "dist" / "aggregator.zip"
 #: Seconds between two looks at how far a command is.
 TELL_EVERY = 0.5
 
@@ -62,6 +64,11 @@ def _run(options: argparse.Namespace, interruption: Interruption, client: Callab
         settings, client or connect(options.endpoint_url, settings.region), interruption, options.segments
     )
     progress = Progress(sys.stderr, deployment.item_count)
+    if not deployment.deployed.runs(PACKAGE.read_bytes()):
+        progress.say(
+            "warning: the function runs another package than dist/aggregator.zip here; these commands are right where "
+            "both compute the same, so check out the version that is deployed"
+        )
     try:
         code, result, text = options.command(deployment, options, progress)
     finally:

@@ -5,9 +5,11 @@ command computes with what runs, not with what a working copy says. Pure.
 """
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from aggregator import definition, delivery
@@ -55,6 +57,10 @@ class Deployed:
     modified_at: float
     is_updating: bool
     identity: tuple[str, str]
+
+    def runs(self, package: bytes) -> bool:
+        """Whether this zip file is what the function runs."""
+        return self.identity[0] == b64encode(sha256(package).digest()).decode()
 
     def seconds_to_wait(self, now: float, earlier_timeout: int) -> float:
         """How long an invocation under an earlier configuration, or a request of one, may still be under way.

@@ -72,7 +72,7 @@ class _Lambda:
     def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803
         assert FunctionName == FUNCTION_ARN
         return {
-            "CodeSha256": "code",
+            "CodeSha256": self._stack.code,
             "LastModified": "2026-01-01T00:00:00.000+0000",
             "Environment": {"Variables": self._stack.environment},
         }
@@ -98,6 +98,7 @@ class Stack:
         self._stream = SourceTable()
         self._more = more
         self.stderr = ""
+        self.code = "sha256"
         self.deploy(aggregates)
 
     def deploy(self, aggregates: dict[str, Any]) -> None:

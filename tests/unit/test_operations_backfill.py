@@ -1,5 +1,7 @@
 """The command backfill, and what a stack is known by; reconcile itself is attacked in tests/simulation."""
 
+import base64
+import hashlib
 import json
 import signal
 import threading
@@ -182,6 +184,17 @@ def test_an_earlier_invocation_may_run_for_its_timeout_after_the_last_change():
     deployed = read_deployed(configuration())
     assert deployed.seconds_to_wait(deployed.modified_at, 900) == 60 + 900 + 30
     assert deployed.seconds_to_wait(deployed.modified_at + 990, 900) == 0
+
+
+def test_a_function_that_runs_another_package_is_warned_of(stack, tmp_path, monkeypatch):
+    package = tmp_path / "package.zip"
+    package.write_bytes(b"PK")
+    monkeypatch.setattr("scripts.aggregates.__main__.PACKAGE", package)
+    stack.command(tmp_path, "get", "total")
+    assert stack.stderr.startswith("warning: the function runs another package")
+    stack.code = base64.b64encode(hashlib.sha256(b"PK").digest()).decode()
+    stack.command(tmp_path, "get", "total")
+    assert stack.stderr == ""
 
 
 @pytest.mark.parametrize(
