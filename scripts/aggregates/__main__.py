@@ -309,7 +309,7 @@ def _status(deployment: Deployment, options: argparse.Namespace, progress: Progr
         "objects_to_replay": sum(1 for _ in bucket.pending()),
     }
     if options.count_entries:
-        entries, earlier = look.conversion(deployment.tables, deployed.definition, deployment.clock.check)
+        entries, earlier = look.conversion(deployment.tables, deployed.definition)
         result |= {"entries": entries, "entries_under_an_earlier_definition": earlier}
     return (
         RIGHT,

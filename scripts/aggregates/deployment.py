@@ -102,6 +102,7 @@ class Deployment:
             key_attributes=key_attributes,
             segments=segments,
             at_once=self.threads.map,
+            check=interruption.check,
         )
 
     def client(self, service: str) -> Any:

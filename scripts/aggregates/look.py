@@ -40,11 +40,10 @@ def iterator_age(cloudwatch: Any, function_name: str, now: datetime) -> float | 
     return None if newest is None else newest["Maximum"] / 1000
 
 
-def conversion(tables: Tables, definition: Definition, check: Callable[[], None]) -> tuple[int, int]:
+def conversion(tables: Tables, definition: Definition) -> tuple[int, int]:
     """How many entries have contributions, and how many of those stand under another definition. Reads the ledger."""
     entries = earlier = 0
     for item in tables.ledger():
-        check()
         if item["sk"]["S"] == ITEM and item.get("contributions") != {"S": NO_CONTRIBUTIONS}:
             entries += 1
             earlier += item.get("definition") != {"S": definition.fingerprint}

@@ -29,9 +29,11 @@ class Tables:
         key_attributes: Sequence[str],
         segments: int = 1,
         at_once: Map = map,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         """``client`` is a boto3 DynamoDB client that retries; whole tables are scanned in so many ``segments``,
-        ``at_once``. ``key_attributes`` are the names of the source table's primary key."""
+        ``at_once``. ``key_attributes`` are the names of the source table's primary key. ``check`` is called before each
+        page of a scan, and raises where somebody asked to stop."""
         self.client = client
         self.aggregate_table = aggregate_table
         self.ledger_table = ledger_table
@@ -39,6 +41,7 @@ class Tables:
         self._key_attributes = tuple(key_attributes)
         self._segments = segments
         self._at_once = at_once
+        self._check = check
 
     def source_key(self, item: Item) -> Item:
         """The primary key of a source item."""
@@ -90,6 +93,7 @@ class Tables:
         if consistent:
             arguments["ConsistentRead"] = True
         while True:
+            self._check()
             answer = self.client.scan(TableName=table, **arguments)
             yield answer["Items"]
             if not answer.get("LastEvaluatedKey"):

@@ -116,15 +116,21 @@ def settle[K: (str, RowKey), D](
     look: Callable[[Collection[K]], Mapping[K, D | _Moved]],
     clock: Clock,
     patience: int,
+    first: Mapping[K, D | _Moved] | None = None,
 ) -> tuple[dict[K, D], set[K]]:
     """The differences that stay the same for ``patience`` seconds, and the keys that were never long enough the same.
 
-    ``look`` gives what differs, or has moved while it looked; what it leaves out is right.
+    ``look`` gives what differs, or has moved while it looked; what it leaves out is right. Where it is dear, ``first``
+    is what a look has just given, and the next ones are ``patience`` seconds apart.
     """
     pending = set(keys)
     since: dict[K, tuple[D, int]] = {}
     stable: dict[K, D] = {}
     begun, pause = clock.now(), 1
+    if first is not None and pending:
+        since = {key: (found, begun) for key, found in first.items() if not isinstance(found, _Moved)}
+        pause = patience
+        clock.sleep(pause)
     while pending:
         clock.check()
         looked_at = clock.now()
@@ -220,7 +226,6 @@ class Verification:
         """Compare source items with their entries, page by page."""
         part = _Part()
         for page in pages:
-            self._clock.check()
             keys = {entry_key(key): key for key in map(self._tables.source_key, page)}
             # The items were read before their entries; that is enough where the two agree.
             entries = self._tables.entries(keys)
@@ -280,13 +285,13 @@ class Verification:
         expected, found = self.look_at_rows(None, corrections)
         report.expired = len(expected.expired)
         report.rows_right = sum(difference is None for difference in found.values())
-        doubtful = [key for key, difference in found.items() if difference is not None]
+        doubtful = {key: difference for key, difference in found.items() if difference is not None}
 
         def look(keys: Collection[RowKey]) -> dict[RowKey, Difference | _Moved]:
             looked = self.look_at_rows(keys, corrections)[1]
             return {key: difference for key, difference in looked.items() if difference is not None}
 
-        report.rows, report.unsettled_rows = settle(doubtful, look, self._clock, self._patience)
+        report.rows, report.unsettled_rows = settle(doubtful, look, self._clock, self._patience, doubtful)
         report.rows_right += len(doubtful) - len(report.rows) - len(report.unsettled_rows)
 
     def look_at_rows(

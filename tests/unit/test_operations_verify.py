@@ -2,6 +2,9 @@
 
 import contextlib
 import json
+import signal
+import threading
+import time
 import zlib
 from decimal import Decimal
 
@@ -312,6 +315,17 @@ def test_the_difference_is_told_with_what_is_there_and_what_has_to_be(stack):
     assert row["attributes"] == {"revenue": {"found": {"N": "1"}, "expected": {"N": "35"}}}
 
 
+def test_a_wrong_row_takes_one_more_reading_of_the_ledger(stack):
+    scans = []
+    stack.client.before = lambda name, arguments: scans.append(arguments["TableName"]) if name == "scan" else None
+    verify(stack)
+    right = scans.count(LEDGER_TABLE)
+    edit(stack, AGGREGATE_TABLE, TEA, revenue={"N": "1"})
+    scans.clear()
+    verify(stack)
+    assert (right, scans.count(LEDGER_TABLE)) == (2, 3)
+
+
 def test_a_row_is_compared_with_the_source_even_where_the_entry_behind_it_is_damaged(stack):
     edit(stack, LEDGER_TABLE, ("item#3", "item"), contributions={"S": "[]"})
     edit(stack, AGGREGATE_TABLE, TEA, orders={"N": "7"})
@@ -575,6 +589,17 @@ def test_the_commands_tell_by_their_exit_code(stack, tmp_path):
     assert (code, result["repaired"]["rows"], result["after"]["right"]) == (0, 1, True)
     assert Decimal(stack.rows()[TEA]["revenue"]) == Decimal("35")
     assert stack.command(tmp_path, "repair", *quick) == (0, "nothing to repair\n")
+
+
+def test_a_verification_that_is_interrupted_ends_with_the_page(stack, tmp_path):
+    def interrupt(name, arguments):
+        if name == "scan" and arguments["TableName"] == SOURCE_TABLE:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            time.sleep(0.2)
+
+    stack.client.before = interrupt
+    code, printed = stack.command(tmp_path, "verify")
+    assert (code, printed, "run it again" in stack.stderr) == (130, "", True)
 
 
 def test_a_source_whose_entries_expire_is_not_verified(tmp_path):
