@@ -41,10 +41,17 @@ def iterator_age(cloudwatch: Any, function_name: str, now: datetime) -> float | 
 
 
 def conversion(tables: Tables, definition: Definition) -> tuple[int, int]:
-    """How many entries have contributions, and how many of those stand under another definition. Reads the ledger."""
+    """How many entries of items have contributions, and how many of those stand under another definition.
+
+    Reads the ledger. What expired items have left is not counted: nothing brings it under another definition.
+    """
     entries = earlier = 0
     for item in tables.ledger():
-        if item["sk"]["S"] == ITEM and item.get("contributions") != {"S": NO_CONTRIBUTIONS}:
+        if (
+            item["sk"]["S"] == ITEM
+            and item["pk"]["S"] == entry_key(item.get("source_key", {}).get("M", {}))
+            and item.get("contributions") != {"S": NO_CONTRIBUTIONS}
+        ):
             entries += 1
             earlier += item.get("definition") != {"S": definition.fingerprint}
     return entries, earlier

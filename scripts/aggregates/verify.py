@@ -199,20 +199,23 @@ class Verification:
             key = entry["pk"]["S"]
             if entry["sk"]["S"] != ITEM or key in seen:
                 continue
-            report.earlier += self._is_earlier(entry)
             source_key = entry.get("source_key", {}).get("M")
             if not _is_readable(entry) or source_key is None:
                 report.entries[key] = EntryDifference(
                     source_key, entry, None, (NO_CONTRIBUTIONS, False), unreadable=True
                 )
-            elif key != entry_key(source_key):
+                continue
+            if key != entry_key(source_key):
                 # What an item that has expired is to leave in the rows.
                 report.taken += 1
-            elif self._difference(source_key, entry, None) is None:
-                report.taken += self._append_only
-                report.entries_right += not self._append_only
-            else:
+                continue
+            report.earlier += self._is_earlier(entry)
+            if self._difference(source_key, entry, None) is not None:
                 doubtful[key] = source_key
+            elif self._append_only:
+                report.taken += 1
+            else:
+                report.entries_right += 1
         stable, report.unsettled_entries = settle(
             doubtful,
             lambda keys: self._look_at_entries({key: doubtful[key] for key in keys}),

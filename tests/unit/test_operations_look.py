@@ -110,6 +110,18 @@ def test_the_status_tells_of_lag_quarantine_failed_records_and_conversion(stack,
     assert "entries" not in run(stack, tmp_path, "status")[1]
 
 
+def test_what_expired_items_have_left_is_no_part_of_the_conversion(tmp_path):
+    stack = Stack({"total": AGGREGATES["total"]}, ON_SOURCE_EXPIRY="keep")
+    stack.put("1")
+    stack.put("2")
+    stack.delete("1", expired=True)
+    stack.clients |= {"cloudwatch": CloudWatch(), "s3": S3()}
+    assert run(stack, tmp_path, "status", "--count-entries")[1]["entries"] == 1
+    stack.deploy({"others": AGGREGATES["total"]})
+    code, report = run(stack, tmp_path, "verify", "--patience", "1")
+    assert (code, report["entries"]["under_an_earlier_definition"], report["entries"]["taken_as_they_are"]) == (1, 1, 1)
+
+
 def test_an_age_that_is_not_to_be_had_is_none():
     assert iterator_age(CloudWatch(), "orders-aggregator", datetime.now(UTC)) is None
 
