@@ -1,15 +1,16 @@
 module "tables" {
   source = "./modules/tables"
 
-  name                   = var.name
-  source_table           = var.source_table
-  create_ledger          = var.delivery == "ledger"
-  ranked_measures        = toset(compact([for aggregate in values(var.aggregates) : try(aggregate.rank_by, null)]))
-  point_in_time_recovery = var.point_in_time_recovery
-  deletion_protection    = var.deletion_protection
-  kms_key_arn            = var.kms_key_arn
-  provisioned_capacity   = var.provisioned_capacity
-  tags                   = var.tags
+  name                       = var.name
+  source_table               = var.source_table
+  aggregates_in_source_table = var.aggregates_in_source_table
+  create_ledger              = var.delivery == "ledger"
+  ranked_measures            = toset(compact([for aggregate in values(var.aggregates) : try(aggregate.rank_by, null)]))
+  point_in_time_recovery     = var.point_in_time_recovery
+  deletion_protection        = var.deletion_protection
+  kms_key_arn                = var.kms_key_arn
+  provisioned_capacity       = var.provisioned_capacity
+  tags                       = var.tags
 }
 
 module "aggregator" {
@@ -18,7 +19,7 @@ module "aggregator" {
   name                    = var.name
   aggregates              = var.aggregates
   source_stream_arn       = module.tables.source_stream_arn
-  aggregate_table         = { name = module.tables.aggregate_table_name, arn = module.tables.aggregate_table_arn }
+  aggregate_table         = module.tables.aggregate_table
   ledger_table            = var.delivery == "ledger" ? { name = module.tables.ledger_table_name, arn = module.tables.ledger_table_arn } : null
   delivery                = var.delivery
   tumbling_window_seconds = var.tumbling_window_seconds
@@ -51,6 +52,7 @@ module "api" {
   table                  = { name = module.tables.source_table_name, arn = module.tables.source_table_arn }
   hash_key               = var.source_table.hash_key
   range_key              = var.source_table.range_key
+  reserved_key_prefix    = module.tables.aggregate_table.key_prefix
   attributes             = var.api.attributes
   authorization          = var.api.authorization
   stage_name             = var.api.stage_name
@@ -58,4 +60,26 @@ module "api" {
   throttling_burst_limit = var.api.throttling_burst_limit
   kms_key_arn            = var.kms_key_arn
   tags                   = var.tags
+}
+
+module "monitoring" {
+  source = "./modules/monitoring"
+  count  = var.create_monitoring ? 1 : 0
+
+  name                      = var.name
+  function                  = { name = module.aggregator.function_name, arn = module.aggregator.function_arn, timeout = var.timeout }
+  event_source_mapping_uuid = module.aggregator.event_source_mapping_uuid
+  delivery                  = var.delivery
+  api                       = var.create_api ? { name = module.api[0].api_name, stage = module.api[0].stage_name } : null
+  alarms                    = var.monitoring.alarms
+  create_topic              = var.monitoring.create_topic
+  topic_arn                 = var.monitoring.topic_arn
+  create_dashboard          = var.monitoring.create_dashboard
+  runbooks_url              = var.monitoring.runbooks_url
+  tags                      = var.tags
+
+  tables = merge(
+    { source = module.tables.source_table_name, aggregates = module.tables.aggregate_table_name },
+    var.delivery == "ledger" ? { ledger = module.tables.ledger_table_name } : {},
+  )
 }

@@ -18,17 +18,17 @@ output "source_stream_arn" {
 }
 
 output "aggregate_table_name" {
-  description = "Name of the aggregate table."
+  description = "Name of the table with the rows: the aggregate table, or the source table with aggregates_in_source_table."
   value       = module.tables.aggregate_table_name
 }
 
 output "aggregate_table_arn" {
-  description = "ARN of the aggregate table."
+  description = "ARN of the table with the rows."
   value       = module.tables.aggregate_table_arn
 }
 
 output "rank_index_names" {
-  description = "Names of the aggregate table's indexes that list the groups of a bucket in order of a measure, by measure: query rank_group = \"<aggregate>#<sort key of the bucket's rows>\", descending, for the top."
+  description = "Names of the indexes, of the table with the rows, that list the groups of a bucket in order of a measure, by measure: query rank_group = \"<aggregate>#<sort key of the bucket's rows>\", descending, for the top."
   value       = module.tables.rank_index_names
 }
 
@@ -92,6 +92,20 @@ output "environment_bytes" {
 }
 
 ################################################################################
+# Operation
+################################################################################
+
+output "operations" {
+  description = "What the operators' command line needs to know: hand it on as an output of the root module, and see docs/operations.md."
+  value = {
+    function_arn              = module.aggregator.function_arn
+    source_table_name         = module.tables.source_table_name
+    failure_bucket_name       = module.aggregator.failure_bucket_name
+    event_source_mapping_uuid = module.aggregator.event_source_mapping_uuid
+  }
+}
+
+################################################################################
 # API (null where create_api is false)
 ################################################################################
 
@@ -123,4 +137,28 @@ output "api_role_name" {
 output "api_role_arn" {
   description = "ARN of the role with which the API puts items."
   value       = one(module.api[*].role_arn)
+}
+
+################################################################################
+# Monitoring (null where create_monitoring is false)
+################################################################################
+
+output "alarm_topic_arn" {
+  description = "ARN of the SNS topic that the alarms notify. Subscribe to it: nobody is subscribed yet."
+  value       = one(module.monitoring[*].topic_arn)
+}
+
+output "alarm_arns" {
+  description = "ARNs of the alarms, by alarm; of those that are one for each table by <alarm>_<table>."
+  value       = one(module.monitoring[*].alarm_arns)
+}
+
+output "health_alarm_arn" {
+  description = "ARN of the composite alarm, in state ALARM while any of the alarms is."
+  value       = one(module.monitoring[*].health_alarm_arn)
+}
+
+output "dashboard_name" {
+  description = "Name of the dashboard."
+  value       = one(module.monitoring[*].dashboard_name)
 }

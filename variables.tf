@@ -3,7 +3,7 @@
 # only values that concern several modules.
 
 variable "name" {
-  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source, <name>-aggregates and, with delivery = \"ledger\", <name>-ledger, function and role <name>-aggregator, API and role <name>-api, bucket <name>-failures-<account>-<region>."
+  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source, <name>-aggregates (unless aggregates_in_source_table) and, with delivery = \"ledger\", <name>-ledger, function and role <name>-aggregator, API and role <name>-api, bucket <name>-failures-<account>-<region>; with create_monitoring alarms <name>-<alarm>, topic <name>-alarms and dashboard <name>."
   type        = string
   nullable    = false
 
@@ -31,6 +31,16 @@ variable "source_table" {
   nullable = false
 }
 
+variable "aggregates_in_source_table" {
+  description = <<-EOT
+    Whether rows are kept in the source table instead of an aggregate table. It is chosen once: rows do not move.
+    The hash keys of rows begin with aggregate#, and no other item may have such a key, nor an attribute aggregate_row. The keys of the source table have to be strings. Rows expire by source_table.ttl_attribute; where that is left out, by row_expires_at.
+  EOT
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "point_in_time_recovery" {
   description = "Whether the tables can be restored to any second of the last 35 days."
   type        = bool
@@ -54,7 +64,7 @@ variable "kms_key_arn" {
 variable "provisioned_capacity" {
   description = <<-EOT
     Read and write capacity of each table, in units a second. Null: on-demand, which needs no planning.
-    The ledger's index of quarantined items gets the ledger's capacity too, the aggregate table's indexes for rankings that table's.
+    The ledger's index of quarantined items gets the ledger's capacity too, the indexes for rankings that of `aggregates`.
   EOT
   type = object({
     source     = object({ read_units = number, write_units = number })
@@ -82,6 +92,7 @@ variable "aggregates" {
       - `order_by`: the attribute with the time by which first and last are told; only they have it.
       - `accuracy`: relative accuracy of a percentile, 0.005 to 0.1 (left out: 0.01, which is 1 %).
     - `rank_by`: measure (count, sum, min, max or distinct) by which the groups of a bucket can be listed in order, in an index of the aggregate table.
+    - `write_shards`: number of parts (2 to 50) over which each row is spread, for rows that are written too often for one item; readers add the parts up. Not with rank_by. Left out: a row is one item.
   EOT
   type = map(object({
     group_by       = optional(list(string), [])
@@ -102,7 +113,8 @@ variable "aggregates" {
       order_by = optional(string)
       accuracy = optional(number)
     }))
-    rank_by = optional(string)
+    rank_by      = optional(string)
+    write_shards = optional(number)
   }))
   nullable = false
 }
@@ -194,7 +206,7 @@ variable "log_retention_days" {
 }
 
 variable "log_level" {
-  description = "Least severe messages of the function that are logged: DEBUG, INFO, WARN or ERROR. Only DEBUG shows data of items."
+  description = "Least severe messages of the function that are logged: DEBUG, INFO, WARN or ERROR. Only DEBUG shows data of items. Above INFO the function has no metrics of its own: they are in lines of that level."
   type        = string
   default     = "INFO"
   nullable    = false
@@ -278,6 +290,49 @@ variable "api" {
   validation {
     condition     = var.create_api || length(var.api.attributes) == 0
     error_message = "api: set create_api = true to make the API, or leave api out."
+  }
+}
+
+################################################################################
+# Monitoring
+################################################################################
+
+variable "create_monitoring" {
+  description = "Whether there are alarms, a topic that they notify, and a dashboard."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = !var.create_monitoring || contains(["DEBUG", "INFO"], var.log_level)
+    error_message = "create_monitoring: the function's own metrics are in log lines of level INFO, which log_level = \"${var.log_level}\" leaves out. Use log_level = \"INFO\", or set create_monitoring = false."
+  }
+}
+
+variable "monitoring" {
+  description = <<-EOT
+    Alarms and dashboard, where create_monitoring is true.
+    - `alarms`: what is not to be the default, by alarm: `enabled` = false leaves it out, and the alarm looks for values above its `threshold`. The alarms, their units and thresholds are listed in docs/monitoring.md.
+    - `create_topic`: whether the SNS topic that is notified is made, encrypted with a key of its own. False: it is `topic_arn`.
+    - `create_dashboard`: whether there is a dashboard.
+    - `runbooks_url`: where docs/runbooks can be read; the description of each alarm has a link to <this>/<alarm>.md.
+  EOT
+  type = object({
+    alarms = optional(map(object({
+      enabled   = optional(bool, true)
+      threshold = optional(number)
+    })), {})
+    create_topic     = optional(bool, true)
+    topic_arn        = optional(string)
+    create_dashboard = optional(bool, true)
+    runbooks_url     = optional(string, "https://example.com/terraform-aws-dynamodb-aggregates/blob/main/docs/runbooks")
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.create_monitoring || (length(var.monitoring.alarms) == 0 && var.monitoring.topic_arn == null)
+    error_message = "monitoring: set create_monitoring = true to make the alarms, or leave monitoring out."
   }
 }
 

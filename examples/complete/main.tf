@@ -57,5 +57,7 @@ module "retail" {
     }
   }
 
+  create_monitoring = var.create_monitoring
+
   tags = { Example = "complete" }
 }

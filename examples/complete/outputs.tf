@@ -38,6 +38,11 @@ output "failure_bucket_name" {
   value       = module.retail.failure_bucket_name
 }
 
+output "operations" {
+  description = "What the operators' command line needs to know."
+  value       = module.retail.operations
+}
+
 output "log_group_name" {
   description = "Name of the function's log group."
   value       = module.retail.log_group_name
@@ -56,4 +61,14 @@ output "api_stage_name" {
 output "api_invoke_url" {
   description = "URL that order lines are posted to on AWS: <this>/items."
   value       = module.retail.api_invoke_url
+}
+
+output "alarm_topic_arn" {
+  description = "ARN of the SNS topic that the alarms notify: subscribe to it. Null without create_monitoring."
+  value       = module.retail.alarm_topic_arn
+}
+
+output "dashboard_name" {
+  description = "Name of the CloudWatch dashboard. Null without create_monitoring."
+  value       = module.retail.dashboard_name
 }

@@ -28,3 +28,10 @@ variable "deletion_protection" {
   default     = true
   nullable    = false
 }
+
+variable "create_monitoring" {
+  description = "Whether there are alarms, a topic that they notify, and a dashboard."
+  type        = bool
+  default     = false
+  nullable    = false
+}

@@ -15,6 +15,7 @@ Read the modules in this order; each imports only from those above it:
 ``reading``          from what a row keeps to the measures that people ask for
 ``contributions``    what one source item adds to which rows: the pure core
 ``ledger``           one entry a source item: version and contributions last applied; indexes of rows
+``row_schema``       how rows stand in their table: names of the keys, their prefix
 ``records``          from a stream event to the newest change of each source item
 ``transactions``     from changes to few, legal, non-overlapping transactions
 ``extremes``         the ends of a row's indexes after a transaction
@@ -27,6 +28,7 @@ Read the modules in this order; each imports only from those above it:
 ``at_least_once``    delivery ``none``
 ``watermark``        delivery ``watermark``
 ``reconcile``        backfill and replay: entries brought into agreement with the source table
+``metrics``          the log line of an invocation, which is also its metrics
 ``handler``          the Lambda function: wiring, logging, batch item failures
 ===================  ====================================================================
 """

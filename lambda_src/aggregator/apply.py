@@ -51,6 +51,7 @@ class Result:
     rows_written: int = 0
     expired_rows: int = 0
     refused: int = 0
+    conflicts: int = 0
     retries: int = 0
     unapplied: list[Change] = field(default_factory=list)
 
@@ -173,6 +174,7 @@ class _Loop:
             self._applied(transaction, outcome)
             return
         self.result.retries += bool(outcome.retry)
+        self.result.conflicts += any(code.startswith("TransactionConflict") for code in outcome.retry)
         self.result.refused += bool(outcome.entries or outcome.rows or outcome.references or outcome.invalid)
         invalid = outcome.invalid
         for row, state in outcome.rows.items():
@@ -180,7 +182,7 @@ class _Loop:
             agreed = not delta.joined or delta.expires_at == state.expires_at
             if agreed and state.is_as(self._known.rows.get(row), revised=bool(delta.index_changes)):
                 # It was written as this state demands, and refused: without this the two would go on for ever.
-                invalid = f"the row {row.pk} {row.sk} was edited by hand; repair its items and expires_at"
+                invalid = f"the row {row.pk} {row.sk} was edited by hand; repair its items and time of expiry"
             self._known.rows[row] = state
         # Where an entry was not as expected, or is not said to have been, the counts that it asks for mean nothing.
         expected = not outcome.entries and not outcome.retry

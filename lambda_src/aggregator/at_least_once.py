@@ -45,7 +45,7 @@ def _attempt(work: Work, rows: Rows, clock: Clock) -> None:
         for part in parts(delta)[work.writes :]:
             if clock.remaining() <= 0:
                 return
-            outcome = rows.update(work.key, update_of(rows.definition, work.key, part))
+            outcome = rows.update(work.key, update_of(rows.definition, work.key, part, rows.schema))
             if outcome.retry:
                 work.again = True
                 work.retries += 1

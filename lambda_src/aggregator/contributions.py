@@ -14,15 +14,18 @@ from typing import Any, NamedTuple
 
 from . import keys
 from .buckets import unit_of
-from .definition import MAX_ACTIONS_PER_ITEM, Aggregate, Definition
+from .definition import MAX_ACTIONS_PER_ITEM, MAX_WRITE_SHARDS, Aggregate, Definition
 from .items import AttributeValue, Item, UnusableItem
-from .measures import Indexed, shares_of
+from .measures import Indexed, Shares, shares_of
 from .numerics import format_number
 
 #: Sort key of the rows of an aggregate without time bucket.
 ALL_TIME = "all"
-#: DynamoDB's limit for a partition key, in bytes of UTF-8.
-MAX_PARTITION_KEY_BYTES = 2_048
+#: Of DynamoDB's 2048 bytes of UTF-8 for a partition key, what a prefix and, in a table without range key, the sort key
+#: leave (:mod:`aggregator.row_schema`).
+MAX_PARTITION_KEY_BYTES = 1_920
+#: The most that a partition key takes for saying which part of a row it is.
+_PART_BYTES = len(keys.join(("", keys.values_part(MAX_WRITE_SHARDS - 1))))
 
 
 class RowKey(NamedTuple):
@@ -53,10 +56,14 @@ Contributions = dict[RowKey, Contribution]
 NO_CONTRIBUTIONS = "[]"
 
 
-def contributions_of(definition: Definition, item: Item, arrived_at: int | None = None) -> Contributions:
+def contributions_of(
+    definition: Definition, item: Item, entry_key: str, arrived_at: int | None = None
+) -> Contributions:
     """The contributions of an item image (DynamoDB JSON) under the declared aggregates.
 
-    ``arrived_at`` is the epoch second of the stream record of the item's insertion, None where it is not known.
+    ``entry_key`` is the partition key of the item's ledger entry: which part of a row that is spread over several the
+    item belongs to follows from it, so that it is the same for all images of the item. ``arrived_at`` is the epoch
+    second of the stream record of the item's insertion, None where it is not known.
     Raises :class:`UnusableItem` with the place in the declaration and the reason where they cannot be computed.
     """
     contributions: Contributions = {}
@@ -79,19 +86,43 @@ def contributions_of(definition: Definition, item: Item, arrived_at: int | None 
             shares = shares_of(aggregate.measures, aggregate.indexes, item)
         except UnusableItem as error:
             raise UnusableItem(f"aggregates.{aggregate.name}.{error}") from None
-        for pk in pks:
+        spread = _spread(aggregate, shares, entry_key)
+        for pk, (part, contribution) in product(pks, spread):
             for sk, expires_at in sks:
-                contributions[RowKey(pk, sk)] = Contribution(
-                    shares.amounts, expires_at, aggregate.layout, shares.indexed, shares.distinct
-                )
+                contributions[RowKey(keys.join((pk, *part)), sk)] = contribution._replace(expires_at=expires_at)
     return contributions
+
+
+def _spread(aggregate: Aggregate, shares: Shares, entry_key: str) -> list[tuple[tuple[str, ...], Contribution]]:
+    """What the item adds to which parts of each of its rows; the parts by the end of their keys, none for a whole row.
+
+    The item decides where its numbers stand, a distinct value where it is counted: so each value stands in one part
+    only, and the parts can be added up (docs/decisions/0010-distinct-values-are-spread-by-value.md).
+    """
+    layout = aggregate.layout
+    if aggregate.write_shards is None:
+        return [((), Contribution(shares.amounts, None, layout, shares.indexed, shares.distinct))]
+    own = keys.part(keys.spread(entry_key, aggregate.write_shards))
+    values: dict[str, dict[str, str]] = {}
+    for attribute, value in shares.distinct.items():
+        values.setdefault(keys.values_part(keys.spread(value, aggregate.write_shards)), {})[attribute] = value
+    return [
+        ((own,), Contribution(shares.amounts, None, layout, shares.indexed)),
+        *(((part,), Contribution({}, None, layout, distinct=of_part)) for part, of_part in values.items()),
+    ]
+
+
+def in_one_piece(row: RowKey) -> RowKey:
+    """The key that a row would have in one piece, from that of the row or of one of its parts."""
+    return row._replace(pk=keys.join(keys.without_part(keys.split(row.pk))[0]))
 
 
 def _partition_keys(aggregate: Aggregate, item: Item) -> list[str]:
     """The partition keys of the item's rows: one, or one for each element where the group takes a list apart."""
     pks = [keys.join(parts) for parts in product([aggregate.name], *(path.parts(item) for path in aggregate.group_by))]
-    if any(len(pk.encode()) > MAX_PARTITION_KEY_BYTES for pk in pks):
-        raise UnusableItem(f"the group's values are too long for a key of at most {MAX_PARTITION_KEY_BYTES} bytes")
+    limit = MAX_PARTITION_KEY_BYTES - (_PART_BYTES if aggregate.write_shards else 0)
+    if any(len(pk.encode()) > limit for pk in pks):
+        raise UnusableItem(f"the group's values are too long for a key of at most {limit} bytes")
     return pks
 
 
@@ -164,8 +195,9 @@ def _contribution(
 
 
 def description(definition: Definition, key: RowKey) -> dict[str, AttributeValue]:
-    """The readable attributes of a row, from its key: aggregate, group, and with a time bucket its unit and start."""
-    name, *parts = keys.split(key.pk)
+    """The readable attributes of a row, from its key: aggregate, group, with a time bucket its unit and start, and of
+    a part its number."""
+    (name, *parts), part, values_part = keys.without_part(keys.split(key.pk))
     aggregate = definition.aggregates[name]
     group = {path.name: keys.decode(part) for path, part in zip(aggregate.group_by, parts, strict=True)}
     attributes: dict[str, AttributeValue] = {"aggregate": {"S": name}, "group": {"M": group}}
@@ -175,4 +207,7 @@ def description(definition: Definition, key: RowKey) -> dict[str, AttributeValue
     if aggregate.time_bucket:
         attributes["bucket"] = {"S": unit_of(key.sk)}
         attributes["bucket_start"] = {"S": aggregate.time_bucket.start(key.sk)}
+    for attribute, number in (("part", part), ("values_part", values_part)):
+        if number is not None:
+            attributes[attribute] = {"N": str(number)}
     return attributes

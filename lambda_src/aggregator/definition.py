@@ -31,7 +31,7 @@ from .times import time_zone
 ROW_ATTRIBUTES = frozenset(
     (
         *("pk", "sk", "aggregate", "group", "bucket", "bucket_start", "items", "revision", "expires_at"),
-        "rank_group",
+        *("rank_group", "part", "values_part"),
     )
 )
 #: A change moves an item from its old rows to its new ones in one transaction of at most 100 actions, one of them the
@@ -39,9 +39,11 @@ ROW_ATTRIBUTES = frozenset(
 MAX_ACTIONS_PER_ITEM = 49
 MAX_MEASURES = 50
 MAX_GROUP_ATTRIBUTES = 10
+#: Parts of a row. With those for distinct values they are 100 items, which one BatchGetItem or TransactGetItems reads.
+MAX_WRITE_SHARDS = 50
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_AGGREGATE_FIELDS = ("group_by", "group_defaults", "where", "time_bucket", "measures", "rank_by")
+_AGGREGATE_FIELDS = ("group_by", "group_defaults", "where", "time_bucket", "measures", "rank_by", "write_shards")
 _BUCKET_FIELDS = ("attribute", "arrival", "unit", "units", "timezone", "retention_days")
 _MEASURE_FIELDS = ("function", "value", "scale", "order_by", "accuracy")
 #: How many decimal places a measure keeps: the default and the most. Squares are kept with twice as many.
@@ -68,9 +70,11 @@ class DefinitionError(ValueError):
 class Aggregate:
     """One declared aggregation; ``group_by`` keeps the order of the declaration, which is that of the row's key.
 
-    ``indexes`` names the index of each extreme by its measure, ``rank_by`` the measure that a table's index sorts by.
+    ``indexes`` names the index of each extreme by its measure, ``rank_by`` the measure that a table's index sorts by,
+    ``write_shards`` over how many parts each row is spread (None: it is one item).
     ``layout`` is a short hash of what the readable attributes of its rows depend on besides the key, ``actions`` how
-    many writes an item needs for one row: the row, its index entries and reference counts.
+    many writes an item can need for one row: the row, its index entries and reference counts. Of a row that is spread,
+    each distinct value may stand in another part.
     """
 
     name: str
@@ -79,6 +83,7 @@ class Aggregate:
     time_bucket: TimeBucket | None
     measures: tuple[Measure, ...]
     rank_by: str | None = None
+    write_shards: int | None = None
     indexes: dict[str, str] = field(init=False)
     layout: str = field(init=False)
     actions: int = field(init=False)
@@ -88,13 +93,18 @@ class Aggregate:
         zone = str(self.time_bucket.zone) if self.time_bucket else None
         readable = json.dumps([[attribute.name for attribute in self.group_by], zone, self.rank_by])
         object.__setattr__(self, "layout", hashlib.sha256(readable.encode()).hexdigest()[:6])
-        counted = sum(measure.function == "distinct" for measure in self.measures)
+        counted = len(self.counted) * (2 if self.write_shards else 1)
         object.__setattr__(self, "actions", 1 + len(set(self.indexes.values())) + counted)
 
     @property
     def units(self) -> int:
         """How many rows an item contributes to in each of its groups: one a unit of the time bucket."""
         return len(self.time_bucket.units) if self.time_bucket else 1
+
+    @cached_property
+    def counted(self) -> tuple[str, ...]:
+        """The attributes of its rows that count distinct values."""
+        return tuple(measure.name for measure in self.measures if measure.function == "distinct")
 
     @cached_property
     def sums(self) -> set[str]:
@@ -147,7 +157,8 @@ def parse(text: str, *, append_only: bool = False) -> Definition:
     if actions > MAX_ACTIONS_PER_ITEM:
         problems.append(
             f"aggregates: an item can need {actions} writes, one for each row, each value that min, max, first and "
-            f"last are taken of, and each distinct; at most {MAX_ACTIONS_PER_ITEM} fit in a transaction"
+            f"last are taken of, and each distinct; at most {MAX_ACTIONS_PER_ITEM} fit in a transaction, of which a "
+            "distinct takes two where its aggregate has write_shards"
         )
     problems += _clashes(aggregates)
     if problems:
@@ -235,14 +246,18 @@ class _Reader:
         condition = None if where is None else self._expression(f"{place}.where", where, compile_condition)
         time_bucket = None if bucket is None else self._time_bucket(f"{place}.time_bucket", bucket)
         measures = self._measures(f"{place}.measures", fields.get("measures"), time_bucket)
-        return Aggregate(
-            name,
-            group_by,
-            condition,
-            time_bucket,
-            measures,
-            self._rank_by(f"{place}.rank_by", fields.get("rank_by"), measures),
-        )
+        rank_by = self._rank_by(f"{place}.rank_by", fields.get("rank_by"), measures)
+        write_shards = fields.get("write_shards")
+        if write_shards is not None:
+            self._whole_number(f"{place}.write_shards", write_shards, 2, MAX_WRITE_SHARDS, "parts")
+            if rank_by is not None:
+                self._problem(
+                    f"{place}.write_shards",
+                    "cannot stand next to rank_by, because an index would sort the parts of rows instead of rows; "
+                    "remove one of them, or rank in a second aggregate without write_shards",
+                )
+        shards = write_shards if type(write_shards) is int else None
+        return Aggregate(name, group_by, condition, time_bucket, measures, rank_by, shards)
 
     def _rank_by(self, place: str, name: Any, measures: tuple[Measure, ...]) -> str | None:
         if name is None:

@@ -45,12 +45,15 @@ class Steps:
             if old.get(row) != new.get(row):
                 self.rows.setdefault(row, []).append(Step(sequence_number, old.get(row), new.get(row)))
 
-    def contributions(self, definition: Definition, image: Item | None, *, count: bool) -> Contributions:
-        """The contributions of an image; one that cannot be used contributes nothing, and is counted on demand."""
+    def contributions(
+        self, definition: Definition, record: Record, image: Item | None, *, count: bool
+    ) -> Contributions:
+        """The contributions of an image of the record's item; one that cannot be used contributes nothing, and is
+        counted on demand."""
         if image is None:
             return {}
         try:
-            return contributions_of(definition, image)
+            return contributions_of(definition, image, record.entry_key)
         except UnusableItem as unusable:
             if count:
                 self.unusable += 1
@@ -67,8 +70,8 @@ def per_record(definition: Definition, records: Iterable[Record]) -> Steps:
         # What the last record of an item put in is what its next one takes back: no need to compute it twice.
         known_image, old = latest.get(record.entry_key, (None, {}))
         if known_image != old_image:
-            old = steps.contributions(definition, old_image, count=False)
-        new = steps.contributions(definition, new_image, count=True)
+            old = steps.contributions(definition, record, old_image, count=False)
+        new = steps.contributions(definition, record, new_image, count=True)
         steps.add(record, old, new)
         latest[record.entry_key] = new_image, new
     return steps
@@ -86,8 +89,8 @@ def telescoped(definition: Definition, records: Iterable[Record]) -> Steps:
         oldest, _ = ends.get(record.entry_key, (record, record))
         ends[record.entry_key] = oldest, record
     for oldest, newest in ends.values():
-        old = steps.contributions(definition, _images(oldest)[0], count=False)
-        new = steps.contributions(definition, _images(newest)[1], count=True)
+        old = steps.contributions(definition, oldest, _images(oldest)[0], count=False)
+        new = steps.contributions(definition, newest, _images(newest)[1], count=True)
         steps.add(oldest, old, new)
     return steps
 

@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
-from . import at_least_once, definition, delivery, records, rows, watermark
-from .apply import Result, apply
+from . import at_least_once, definition, delivery, metrics, records, row_schema, rows, watermark
+from .apply import apply
 from .rows import Rows, Run
 from .store import Store
 
@@ -30,6 +31,16 @@ CONNECT_TIMEOUT = 1
 READ_TIMEOUT = 5
 #: No call is started in the last seconds before the function's timeout, so that one begun before can still end.
 SAFETY_MARGIN = CONNECT_TIMEOUT + READ_TIMEOUT + 1
+
+
+OUT_OF_TIME = (
+    "out of time: the records from go_on_from on will be delivered again; if this repeats, raise the function's "
+    "timeout or memory, or look for throttling of the tables"
+)
+NOT_COUNTED = (
+    "some items or rows do not count: reason says what is wrong with the first; correct the items, or repair the rows "
+    "by hand"
+)
 
 
 class ConfigurationError(RuntimeError):
@@ -55,13 +66,21 @@ class _InvocationClock:
 class Aggregator:
     """What lives as long as the execution environment: the definition, the client with its connections, the threads."""
 
-    def __init__(self, environment: Mapping[str, str], connect: Callable[[], Any], run: Run) -> None:
-        """Read the function's environment; ``connect`` makes the boto3 DynamoDB client.
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        connect: Callable[[], Any],
+        run: Run,
+        write_units: metrics.WriteUnits | None = None,
+    ) -> None:
+        """Read the function's environment; ``connect`` makes the boto3 DynamoDB client, whose writes ``write_units``
+        counts (None: nobody does).
 
         AGGREGATES and AGGREGATE_TABLE are needed, and LEDGER_TABLE unless DELIVERY (``ledger`` where it is not set)
         does without. APPEND_ONLY (``true``: changes and deletions of source items are ignored), LEDGER_RETENTION_DAYS
-        (after which the entries of an append-only source expire) and ON_SOURCE_EXPIRY (``keep``: what an item that TTL
-        deletes contributed stays) may be set. Raises :class:`ConfigurationError`.
+        (after which the entries of an append-only source expire), ON_SOURCE_EXPIRY (``keep``: what an item that TTL
+        deletes contributed stays) and ROW_SCHEMA (JSON: how rows stand in a table that modules/tables did not make for
+        them alone) may be set; AWS_LAMBDA_FUNCTION_NAME is set by Lambda. Raises :class:`ConfigurationError`.
         """
         self._delivery = environment.get("DELIVERY") or delivery.LEDGER
         self._append_only = environment.get("APPEND_ONLY") == "true"
@@ -76,8 +95,15 @@ class Aggregator:
             self._definition = definition.parse(
                 definition.decode(environment["AGGREGATES"]), append_only=self._append_only
             )
-        except definition.DefinitionError as error:
+            self._schema = row_schema.RowSchema.parse(environment.get("ROW_SCHEMA") or "{}")
+        except (definition.DefinitionError, row_schema.RowSchemaError) as error:
             raise ConfigurationError(str(error)) from None
+        problems = self._schema.problems(self._definition)
+        if problems:
+            raise ConfigurationError(
+                "the table of the rows does not go with the declared aggregates:\n"
+                + "\n".join(f"- {problem}" for problem in problems)
+            )
         problems = delivery.problems(
             self._delivery, self._definition, append_only=self._append_only, keeps_expired=self._keeps_expired
         )
@@ -94,9 +120,13 @@ class Aggregator:
             ledger_table=environment.get("LEDGER_TABLE", ""),
             definition=self._definition,
             ledger_retention=int(retention_days) * 86_400 if retention_days else None,
+            schema=self._schema,
         )
-        self._rows = Rows(client, table=environment["AGGREGATE_TABLE"], definition=self._definition)
+        self._aggregate_table = environment["AGGREGATE_TABLE"]
+        self._rows = Rows(client, table=self._aggregate_table, definition=self._definition, schema=self._schema)
         self._run = run
+        self._write_units = write_units
+        self._function_name = environment.get("AWS_LAMBDA_FUNCTION_NAME") or "aggregator"
 
     def handle(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Apply a batch and report the earliest record that is not surely applied, if there is one.
@@ -106,23 +136,38 @@ class Aggregator:
         lowest sequence number as checkpoint and delivers that record and all behind it again; those that were
         applied are then skipped by their version.
         """
-        batch = records.parse(event)
+        batch = records.parse(event, aggregate_table=self._aggregate_table, schema=self._schema)
         clock = _InvocationClock(context.get_remaining_time_in_millis)
+        if self._write_units is not None:
+            # What an invocation that failed had cost is not this one's.
+            self._write_units.take()
         if self._delivery == delivery.WATERMARK:
             return self._in_order(event, batch, clock)
         if self._delivery == delivery.NONE:
             done = at_least_once.apply(batch, self._rows, clock, self._run)
-            _log_rows(batch, done)
-            return {"batchItemFailures": _failures(batch, done)}
-        if self._append_only:
-            batch = [record for record in batch if record.event_name == "INSERT"]
-        changes = records.changes(self._definition, batch)
+            return {"batchItemFailures": self._rows_done(event, batch, done, clock)}
+        inserts = [record for record in batch if record.event_name == "INSERT"] if self._append_only else batch
+        changes = records.changes(self._definition, inserts)
         if self._keeps_expired:
-            changes += records.kept(self._definition, batch)
+            changes += records.kept(self._definition, inserts)
         result = apply(changes, self._store, clock, self._run)
         first = min((change.earliest for change in result.unapplied), key=int, default=None)
         failures = [] if first is None else [{"itemIdentifier": first}]
-        _log(batch, result)
+        counts = {
+            "applied": result.applied,
+            "duplicates": result.duplicates,
+            "quarantined": result.quarantined,
+            "transactions": result.transactions,
+            "rows_written": result.rows_written,
+            "expired_rows": result.expired_rows,
+            "refused": result.refused,
+            "conflicts": result.conflicts,
+            "retries": result.retries,
+            "unapplied": len(result.unapplied),
+            "go_on_from": first,
+        }
+        warning = OUT_OF_TIME if result.unapplied else None
+        self._log(event, batch, counts, metrics.LEDGER, clock, warning)
         return {"batchItemFailures": failures}
 
     def _in_order(
@@ -143,74 +188,56 @@ class Aggregator:
                 "window (tumbling_window_in_seconds) and parallelization factor 1, or set delivery to ledger"
             )
         done = watermark.apply(batch, shard_id, self._rows, clock, self._run)
-        _log_rows(batch, done)
-        return {"state": {}, "batchItemFailures": _failures(batch, done)}
+        return {"state": {}, "batchItemFailures": self._rows_done(event, batch, done, clock)}
 
+    def _rows_done(
+        self, event: Mapping[str, Any], batch: list[records.Record], done: rows.Result, clock: _InvocationClock
+    ) -> list[dict[str, str]]:
+        """Log what a delivery without a ledger has done; returns its batch item failures."""
+        # In the words of the record: Lambda compares text.
+        failures = [
+            {"itemIdentifier": record.sequence_number}
+            for record in batch
+            if int(record.sequence_number) == done.go_on_from
+        ][:1]
+        # Without a ledger, this line is the only place that tells of images that cannot be used.
+        counts = {
+            "rows_written": done.writes,
+            "duplicates": done.duplicates,
+            "expired_rows": done.expired,
+            "absent_rows": done.absent,
+            "invalid_rows": done.invalid,
+            "unusable": done.unusable,
+            "reason": done.reason,
+            "retries": done.retries,
+            "unwritten_rows": done.unwritten,
+            "go_on_from": done.go_on_from,
+        }
+        warning = OUT_OF_TIME if done.unwritten else NOT_COUNTED if done.unusable or done.invalid else None
+        self._log(event, batch, counts, metrics.ROWS, clock, warning)
+        return failures
 
-def _failures(batch: list[records.Record], done: rows.Result) -> list[dict[str, str]]:
-    # In the words of the record: Lambda compares text.
-    return [
-        {"itemIdentifier": record.sequence_number} for record in batch if int(record.sequence_number) == done.go_on_from
-    ][:1]
-
-
-def _log(batch: list[records.Record], result: Result) -> None:
-    # One line an invocation; the runtime adds the request's id. Counts and sequence numbers only, no data of items.
-    summary = {
-        "records": len(batch),
-        "first_sequence_number": batch[0].sequence_number if batch else None,
-        "last_sequence_number": batch[-1].sequence_number if batch else None,
-        "applied": result.applied,
-        "duplicates": result.duplicates,
-        "quarantined": result.quarantined,
-        "transactions": result.transactions,
-        "rows_written": result.rows_written,
-        "expired_rows": result.expired_rows,
-        "refused": result.refused,
-        "retries": result.retries,
-        "unapplied": len(result.unapplied),
-    }
-    if result.unapplied:
-        logger.warning(
-            "out of time: the records from the first unapplied one on will be delivered again; if this repeats, raise "
-            "the function's timeout or memory, or look for throttling of the tables",
-            extra=summary,
-        )
-    else:
-        logger.info("batch applied", extra=summary)
-
-
-def _log_rows(batch: list[records.Record], done: rows.Result) -> None:
-    # Without a ledger, this line is the only place that tells of images that cannot be used.
-    summary = {
-        "records": len(batch),
-        "first_sequence_number": batch[0].sequence_number if batch else None,
-        "last_sequence_number": batch[-1].sequence_number if batch else None,
-        "rows_written": done.writes,
-        "duplicates": done.duplicates,
-        "expired_rows": done.expired,
-        "absent_rows": done.absent,
-        "invalid_rows": done.invalid,
-        "unusable": done.unusable,
-        "reason": done.reason,
-        "retries": done.retries,
-        "unwritten_rows": done.unwritten,
-        "go_on_from": done.go_on_from,
-    }
-    if done.unwritten:
-        logger.warning(
-            "out of time: the records from go_on_from on will be delivered again; if this repeats, raise the "
-            "function's timeout or memory, or look for throttling of the aggregate table",
-            extra=summary,
-        )
-    elif done.unusable or done.invalid:
-        logger.warning(
-            "some items or rows do not count: reason says what is wrong with the first; correct the items, or repair "
-            "the rows by hand",
-            extra=summary,
-        )
-    else:
-        logger.info("batch applied", extra=summary)
+    def _log(
+        self,
+        event: Mapping[str, Any],
+        batch: list[records.Record],
+        counts: Mapping[str, Any],
+        names: tuple[str, ...],
+        clock: _InvocationClock,
+        warning: str | None,
+    ) -> None:
+        """Log the one line of an invocation; the runtime adds the request's id. No data of items."""
+        now = clock.now()
+        oldest = min((record.changed_at for record in batch), default=None)
+        summary = {
+            **metrics.sequence_range(event),
+            **counts,
+            "partial_batches": int(counts["go_on_from"] is not None),
+            "oldest_record_age": max(0, now - int(datetime.fromisoformat(oldest).timestamp())) if oldest else None,
+            "write_units": self._write_units.take() if self._write_units is not None else None,
+        }
+        fields = metrics.embedded(summary, names, function_name=self._function_name, milliseconds=now * 1000)
+        logger.log(logging.WARNING if warning else logging.INFO, warning or "batch applied", extra=fields)
 
 
 def _connect() -> Any:
@@ -229,8 +256,9 @@ def _connect() -> Any:
 
 def _start() -> Aggregator | ConfigurationError:
     threads = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="write")
+    write_units = metrics.WriteUnits()
     try:
-        return Aggregator(os.environ, _connect, threads.map)
+        return Aggregator(os.environ, lambda: write_units.watch(_connect()), threads.map, write_units)
     except ConfigurationError as error:
         return error
 
@@ -241,6 +269,14 @@ _aggregator = _start()
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The function's entry point: ``aggregator.handler.handler``."""
-    if isinstance(_aggregator, ConfigurationError):
-        raise _aggregator
-    return _aggregator.handle(event, context)
+    try:
+        if isinstance(_aggregator, ConfigurationError):
+            raise _aggregator
+        return _aggregator.handle(event, context)
+    except Exception as error:
+        # The runtime logs the error itself; this line says which records it was about. Both have the request's id.
+        logger.error(
+            "the invocation failed, and its records will be delivered again",
+            extra={"error": type(error).__name__, **metrics.sequence_range(event)},
+        )
+        raise

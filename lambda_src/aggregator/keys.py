@@ -3,11 +3,14 @@
 A string stands as it is, with ``%`` and ``#`` percent-encoded (``%25``, ``%23``) and a leading ``=`` too (``%3D``).
 A number or boolean follows an equals sign (``=2010``, ``=true``), binary ``=base64:``. So the string ``"2010"`` and
 the number 2010 are different keys, no value can contain the separator ``#``, and every key can be read back.
+
+``=part/3`` and ``=values/3`` are parts of a row that is spread over several: no value begins as they do.
 """
 
 import hashlib
+import zlib
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +18,7 @@ from .items import AttributeValue
 from .numerics import format_number
 
 SEPARATOR = "#"
+_PART, _VALUES = "=part/", "=values/"
 
 
 def encode(kind: str, raw: Any) -> str:
@@ -49,6 +53,32 @@ def shortened(key: str, limit: int) -> str:
     first, separator, _ = key.partition(SEPARATOR)
     digest = f"=sha256:{hashlib.sha256(encoded).hexdigest()}"
     return f"{first}{separator}{digest}" if separator else digest
+
+
+def part(number: int) -> str:
+    """What ends the key of the part of a row that holds what so many of its items add up to."""
+    return f"{_PART}{number}"
+
+
+def values_part(number: int) -> str:
+    """What ends the key of the part of a row that holds so many of its distinct values."""
+    return f"{_VALUES}{number}"
+
+
+def without_part(parts: Sequence[str]) -> tuple[list[str], int | None, int | None]:
+    """The parts of a row's key without what ends the key of a part, and the number that :func:`part` or that
+    :func:`values_part` was given; None where it was not."""
+    last = parts[-1]
+    if last.startswith(_PART):
+        return list(parts[:-1]), int(last.removeprefix(_PART)), None
+    if last.startswith(_VALUES):
+        return list(parts[:-1]), None, int(last.removeprefix(_VALUES))
+    return list(parts), None, None
+
+
+def spread(text: str, parts: int) -> int:
+    """Which of so many parts, from 0 on, a text belongs to: the same at any time and on any machine."""
+    return zlib.crc32(text.encode()) % parts
 
 
 def split(key: str) -> list[str]:

@@ -32,13 +32,16 @@ from .store import MAX_KEYS, Store
 class Target:
     """A source item to be reconciled: by a replay of the record with ``version``, or, where None, by a backfill.
 
-    ``arrived_at`` is the epoch second of the replayed record where that is the item's INSERT.
+    ``arrived_at`` is the epoch second of the replayed record where that is the item's INSERT. ``anew`` says that a
+    backfill is to compute the item again even if its entry stands under the current definition: one that is to be
+    repaired, or that was quarantined.
     """
 
     entry_key: str
     source_key: Item
     version: str | None = None
     arrived_at: int | None = None
+    anew: bool = False
 
 
 @dataclass
@@ -148,7 +151,7 @@ class _Loop:
             entry_key=target.entry_key,
             source_key=target.source_key,
             version=target.version or (entry.version if entry else LOWEST_VERSION),
-            computed=compute(self._definition, image, target.arrived_at),
+            computed=compute(self._definition, image, target.entry_key, target.arrived_at),
             expected=from_text(entry.contributions if entry else NO_CONTRIBUTIONS),
             changed_at=datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             earliest="",
@@ -164,5 +167,5 @@ class _Loop:
         if entry is None:
             return False
         if target.version is None:
-            return entry.definition == self._definition.fingerprint
+            return not target.anew and entry.definition == self._definition.fingerprint
         return entry.version >= target.version

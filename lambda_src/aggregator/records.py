@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from .contributions import NO_CONTRIBUTIONS, Contributions, RowKey, contributions_of, from_text, to_text
+from .contributions import NO_CONTRIBUTIONS, Contributions, RowKey, contributions_of, from_text, in_one_piece, to_text
 from .definition import Definition
 from .items import AttributeValue, Item, UnusableItem
 from .ledger import MAX_CONTRIBUTIONS_BYTES, Entry, entry_key, kept_entry_key, version
+from .row_schema import OWN_TABLE, RowSchema
 
 
 class UnusableEvent(ValueError):
@@ -96,14 +97,20 @@ class Change:
         """Take over when rows expire that exist already: a row keeps the retention that it was made with.
 
         All that is put into one row has to agree, so what was taken over from a row that is gone is forgotten. A row
-        that expired before epoch second ``now`` stays gone for the items that were in it, whatever is declared now.
+        that expired before epoch second ``now`` stays gone for the items that were in it, whatever is declared now,
+        also over how many parts it is spread.
         """
         if self.error != self.computed[1]:
             # Its rows refuse the item: what is in them stays as it is.
             return
+        gone = {
+            in_one_piece(row): contribution
+            for row, contribution in self.expected.items()
+            if contribution.expires_at is not None and contribution.expires_at <= now
+        }
         agreed: Contributions = {}
         for row, contribution in self.computed[0].items():
-            before = self.expected.get(row)
+            before = self.expected.get(row) or (gone.get(in_one_piece(row)) if gone else None)
             if before is not None and before.expires_at is not None and before.expires_at <= now:
                 agreed[row] = contribution._replace(expires_at=before.expires_at)
             elif row in expires_at and expires_at[row] != contribution.expires_at:
@@ -121,17 +128,41 @@ class Change:
             self.contributions, self.text = {}, NO_CONTRIBUTIONS
 
 
-def parse(event: Mapping[str, Any]) -> list[Record]:
-    """The records of a stream event, in its order. Raises :class:`UnusableEvent` with what to do."""
+def parse(event: Mapping[str, Any], *, aggregate_table: str = "", schema: RowSchema = OWN_TABLE) -> list[Record]:
+    """The records of source items in a stream event, in its order. Raises :class:`UnusableEvent` with what to do.
+
+    A stream of the table ``aggregate_table``, in which rows stand as ``schema`` says, also has records of rows, which
+    the function's own writes cause: they are dropped, or every write would call for another one.
+    """
     records = event.get("Records")
     if not isinstance(records, list):
         raise UnusableEvent("the event has no Records; invoke the function by a DynamoDB stream's event source mapping")
-    return [_record(raw) for raw in records]
+    return [_record(raw) for raw in records if not _is_of_row(raw, aggregate_table, schema)]
+
+
+def _is_of_row(raw: Mapping[str, Any], aggregate_table: str, schema: RowSchema) -> bool:
+    if raw.get("eventSource") != "aws:dynamodb":
+        raise UnusableEvent(f"a record comes from {raw.get('eventSource')}; only DynamoDB streams are understood")
+    # arn:aws:dynamodb:<region>:<account>:table/<table>/stream/<label>
+    if raw["eventSourceARN"].split("/")[1] != aggregate_table:
+        return False
+    if not schema.key_prefix:
+        raise UnusableEvent(
+            f"the stream is that of the aggregate table {aggregate_table} itself, so every row that is written would "
+            "be aggregated again; give the keys of rows a prefix (aggregate_table.key_prefix of modules/aggregator), "
+            "or keep the rows in another table"
+        )
+    key = raw["dynamodb"]["Keys"]
+    if set(key) != set(schema.key_attributes) or not all("S" in value for value in key.values()):
+        raise UnusableEvent(
+            f"the key of the aggregate table {aggregate_table} is {', '.join(sorted(key))}, but rows are to be written "
+            f"under {' and '.join(schema.key_attributes)}, as strings; correct aggregate_table.hash_key and "
+            "aggregate_table.range_key of modules/aggregator, or keep the rows in another table"
+        )
+    return schema.has_row(key)
 
 
 def _record(raw: Mapping[str, Any]) -> Record:
-    if raw.get("eventSource") != "aws:dynamodb":
-        raise UnusableEvent(f"a record comes from {raw.get('eventSource')}; only DynamoDB streams are understood")
     change = raw["dynamodb"]
     name = raw["eventName"]
     if name != "REMOVE" and "NewImage" not in change:
@@ -184,7 +215,9 @@ def _change(definition: Definition, newest: Record, oldest: Record) -> Change:
         entry_key=newest.entry_key,
         source_key=newest.source_key,
         version=newest.version,
-        computed=compute(definition, None if newest.event_name == "REMOVE" else newest.new_image, newest.arrived_at),
+        computed=compute(
+            definition, None if newest.event_name == "REMOVE" else newest.new_image, newest.entry_key, newest.arrived_at
+        ),
         expected=_predicted(definition, oldest),
         changed_at=newest.changed_at,
         earliest=oldest.sequence_number,
@@ -200,7 +233,7 @@ def kept(definition: Definition, records: Iterable[Record]) -> list[Change]:
     """
     changes = []
     for record in {record.version: record for record in records if record.expired}.values():
-        contributions, error = compute(definition, record.old_image)
+        contributions, error = compute(definition, record.old_image, record.entry_key)
         if contributions and error is None:
             changes.append(
                 Change(
@@ -217,16 +250,17 @@ def kept(definition: Definition, records: Iterable[Record]) -> list[Change]:
 
 
 def compute(
-    definition: Definition, image: Item | None, arrived_at: int | None = None
+    definition: Definition, image: Item | None, entry_key: str, arrived_at: int | None = None
 ) -> tuple[Contributions, str | None]:
     """The contributions of an item's image, and why there are none where the item has to be quarantined.
 
-    ``image`` is None for an item that is gone, ``arrived_at`` (epoch second) where its INSERT record is not at hand.
+    ``image`` is None for an item that is gone, ``entry_key`` the partition key of the item's ledger entry,
+    ``arrived_at`` the epoch second of its INSERT record, None where that is not at hand.
     """
     if image is None:
         return {}, None
     try:
-        return contributions_of(definition, image, arrived_at), None
+        return contributions_of(definition, image, entry_key, arrived_at), None
     except UnusableItem as unusable:
         return {}, str(unusable)
 
@@ -235,6 +269,6 @@ def _predicted(definition: Definition, oldest: Record) -> Contributions:
     if oldest.event_name == "INSERT" or oldest.old_image is None:
         return {}
     try:
-        return contributions_of(definition, oldest.old_image)
+        return contributions_of(definition, oldest.old_image, oldest.entry_key)
     except UnusableItem:
         return {}

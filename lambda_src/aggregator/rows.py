@@ -13,6 +13,7 @@ from .definition import Definition
 from .deltas import Step
 from .items import AttributeValue, Item
 from .numerics import format_number
+from .row_schema import OWN_TABLE, RowSchema
 from .store import is_transient
 from .transactions import RowDelta
 
@@ -54,7 +55,7 @@ class Update:
         }
 
 
-def update_of(definition: Definition, key: RowKey, delta: RowDelta) -> Update:
+def update_of(definition: Definition, key: RowKey, delta: RowDelta, schema: RowSchema = OWN_TABLE) -> Update:
     """The update that adds a delta to a row, and tells what the row is where an item joins it.
 
     A row that is not there has nothing that could be taken back: it was deleted by hand or is past its retention.
@@ -62,12 +63,13 @@ def update_of(definition: Definition, key: RowKey, delta: RowDelta) -> Update:
     update = Update()
     update.set("revision", "revision", {"S": secrets.token_hex(8)})
     if delta.joined:
-        for name, value in description(definition, key).items():
+        for name, value in (description(definition, key) | schema.marks).items():
             update.set(name, name, value)
         if delta.expires_at is not None:
-            update.set("expires_at", "expires_at", {"N": str(delta.expires_at)})
+            update.set("expires_at", schema.ttl_attribute, {"N": str(delta.expires_at)})
     else:
-        update.conditions.append("attribute_exists(pk)")
+        update.names["#pk"] = schema.hash_key
+        update.conditions.append("attribute_exists(#pk)")
     if delta.items or delta.joined:
         update.add("items", "items", str(delta.items))
     for index, (name, amount) in enumerate(delta.amounts.items()):
@@ -97,11 +99,13 @@ class Outcome:
 class Rows:
     """The aggregate table, one row at a time."""
 
-    def __init__(self, client: Any, *, table: str, definition: Definition) -> None:
-        """``client`` is a boto3 DynamoDB client that does not retry by itself."""
+    def __init__(self, client: Any, *, table: str, definition: Definition, schema: RowSchema = OWN_TABLE) -> None:
+        """``client`` is a boto3 DynamoDB client that does not retry by itself; ``schema`` is how rows stand in
+        ``table``."""
         self._client = client
         self._table = table
         self.definition = definition
+        self.schema = schema
 
     def update(self, key: RowKey, update: Update) -> Outcome:
         """Write a row. Raises ``ClientError`` for faults that time does not mend (access denied, table missing)."""
@@ -116,7 +120,7 @@ class Rows:
         try:
             answer = call(
                 TableName=self._table,
-                Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}},
+                Key=self.schema.primary_key(key),
                 **request,
                 **({"ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if "ConditionExpression" in request else {}),
             )

@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 
 from .items import Item
 from .ledger import entry_key
+from .row_schema import OWN_TABLE, RowSchema
 from .store import batch_get
 
 
 class Page(NamedTuple):
-    """Keys of source items, and where the next page starts (None: this was the last one)."""
+    """Keys of source items, those of rows left out, and where the next page starts (None: this was the last one)."""
 
     keys: list[Item]
     next_start: Item | None
@@ -18,11 +19,17 @@ class Page(NamedTuple):
 class SourceTable:
     """The source table, read consistently."""
 
-    def __init__(self, client: Any, *, table: str, key_attributes: Sequence[str]) -> None:
-        """``client`` is a boto3 DynamoDB client; ``key_attributes`` are the names of the table's primary key."""
+    def __init__(
+        self, client: Any, *, table: str, key_attributes: Sequence[str], schema: RowSchema = OWN_TABLE
+    ) -> None:
+        """``client`` is a boto3 DynamoDB client; ``key_attributes`` are the names of the table's primary key.
+
+        ``schema`` is that of the rows where they stand in this table too.
+        """
         self._client = client
         self._table = table
         self._key_attributes = tuple(key_attributes)
+        self._schema = schema
 
     def scan_keys(self, *, segment: int, total_segments: int, start: Item | None, limit: int) -> Page:
         """One page of at most ``limit`` keys of a segment (0 to ``total_segments`` - 1) of a parallel scan.
@@ -41,7 +48,8 @@ class SourceTable:
             ExpressionAttributeNames=names,
             **({"ExclusiveStartKey": start} if start else {}),
         )
-        return Page(answer["Items"], answer.get("LastEvaluatedKey"))
+        keys = [key for key in answer["Items"] if not self._schema.has_row(key)]
+        return Page(keys, answer.get("LastEvaluatedKey"))
 
     def read(self, keys: Sequence[Item]) -> dict[str, Item | None]:
         """The items of at most 100 primary keys, by the keys of their ledger entries, in one call.

@@ -30,6 +30,7 @@ from .ledger import (
 )
 from .numerics import EXACT, ZERO, format_number
 from .records import Change
+from .row_schema import OWN_TABLE, RowSchema
 from .transactions import EntryKey, IndexChange, ReferencesKey, RowDelta, Transaction
 
 #: Errors that go away by themselves. HTTP status 500 and above count as such whatever their code.
@@ -124,16 +125,19 @@ class Store:
         ledger_table: str,
         definition: Definition,
         ledger_retention: int | None = None,
+        schema: RowSchema = OWN_TABLE,
     ) -> None:
         """``client`` is a boto3 DynamoDB client that does not retry by itself (:mod:`aggregator.apply` does).
 
-        ``ledger_retention`` is after how many seconds entries with contributions expire; None: never.
+        ``ledger_retention`` is after how many seconds entries with contributions expire; None: never. ``schema`` is how
+        rows stand in the aggregate table.
         """
         self._client = client
         self._aggregate_table = aggregate_table
         self._ledger_table = ledger_table
         self._definition = definition
         self._ledger_retention = ledger_retention
+        self._schema = schema
 
     def write(self, transaction: Transaction, known: Known, ends: Mapping[RowKey, Ends], now: int) -> Outcome:
         """Write the entries and rows of a transaction with what belongs to the rows, all or nothing.
@@ -179,19 +183,23 @@ class Store:
         ``whole`` reads their ends too. Eventually consistent, because it only serves to guess: the conditions of the
         write decide.
         """
-        request: dict[str, Any] = {"Keys": [_primary_key(key) for key in keys]}
+        primary_keys = {key: self._schema.primary_key(key) for key in keys}
+        by_key = {self._schema.key_of(item): key for key, item in primary_keys.items()}
+        request: dict[str, Any] = {"Keys": list(primary_keys.values())}
         if not whole:
-            request["ProjectionExpression"] = "pk, sk, #items, expires_at"
-            request["ExpressionAttributeNames"] = {"#items": "items"}
+            names = (*self._schema.key_attributes, "items", self._schema.ttl_attribute)
+            aliases = {f"#a{index}": name for index, name in enumerate(names)}
+            request["ProjectionExpression"] = ", ".join(aliases)
+            request["ExpressionAttributeNames"] = aliases
         answer = batch_get(self._client, self._aggregate_table, request)
         if answer is None:
             return None
         found, unread = answer
         states = dict.fromkeys(keys, ABSENT)
         for key in unread:
-            del states[RowKey(key["pk"]["S"], key["sk"]["S"])]
+            del states[by_key[self._schema.key_of(key)]]
         for row in found:
-            states[RowKey(row["pk"]["S"], row["sk"]["S"])] = _row_state(row)
+            states[by_key[self._schema.key_of(row)]] = self._row_state(row)
         return states
 
     def read_references(self, values: Sequence[ValueKey]) -> dict[ValueKey, int] | None:
@@ -295,7 +303,7 @@ class Store:
             kind = "Update"
         action |= {
             "TableName": self._aggregate_table,
-            "Key": _primary_key(key),
+            "Key": self._schema.primary_key(key),
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         return {kind: action}
@@ -308,17 +316,19 @@ class Store:
         adds = []
         conditions = []
         if delta.joined:
-            for name, value in description(self._definition, key).items():
+            for name, value in (description(self._definition, key) | self._schema.marks).items():
                 names[f"#{name}"] = name
                 values[f":{name}"] = value
                 sets.append(f"#{name} = :{name}")
+            names["#expires_at"] = self._schema.ttl_attribute
             # A row expires as a whole, so all contributions in it have to agree on when (docs/decisions/0004).
             if delta.expires_at is None:
-                conditions.append("attribute_not_exists(expires_at)")
+                conditions.append("attribute_not_exists(#expires_at)")
             else:
+                names["#pk"] = self._schema.hash_key
                 values[":expires_at"] = {"N": str(delta.expires_at)}
-                sets.append("expires_at = :expires_at")
-                conditions.append("(attribute_not_exists(pk) OR expires_at = :expires_at)")
+                sets.append("#expires_at = :expires_at")
+                conditions.append("(attribute_not_exists(#pk) OR #expires_at = :expires_at)")
         if delta.items < 0:
             conditions.append("#items > :leaving")
         if delta.index_changes:
@@ -428,7 +438,7 @@ class Store:
                 case "ConditionalCheckFailed" if index < len(changes):
                     outcome.entries[changes[index].entry_key] = _entry(reason.get("Item"))
                 case "ConditionalCheckFailed" if index < len(changes) + len(rows):
-                    outcome.rows[rows[index - len(changes)]] = _row_state(reason.get("Item"))
+                    outcome.rows[rows[index - len(changes)]] = self._row_state(reason.get("Item"))
                 case "ConditionalCheckFailed":
                     value = values[index - len(changes) - len(rows)]
                     outcome.references[value] = _whole_number(reason.get("Item") or {}, "references") or 0
@@ -437,6 +447,11 @@ class Store:
                 case transient:
                     outcome.retry.append(transient)
         return outcome
+
+    def _row_state(self, row: Item | None) -> RowState:
+        if not row:
+            return ABSENT
+        return RowState(_whole_number(row, "items") or 0, _whole_number(row, self._schema.ttl_attribute), item=row)
 
 
 def batch_get(client: Any, table: str, request: Mapping[str, Any]) -> tuple[list[Item], list[Item]] | None:
@@ -461,16 +476,8 @@ def _is_transient(error: ClientError) -> bool:
     return error.response["Error"]["Code"] in _TRANSIENT_CODES or status >= 500
 
 
-def _primary_key(key: RowKey) -> dict[str, dict[str, str]]:
-    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
-
-
 def _entry(item: Mapping[str, Any] | None) -> Entry | None:
     return Entry.from_item(item) if item else None
-
-
-def _row_state(row: Item | None) -> RowState:
-    return RowState(_whole_number(row, "items") or 0, _whole_number(row, "expires_at"), item=row) if row else ABSENT
 
 
 def _revision(state: RowState) -> str | None:

@@ -21,6 +21,7 @@ from .apply import Clock
 from .deltas import Step
 from .items import AttributeValue, Item
 from .records import Record
+from .row_schema import OWN_TABLE, RowSchema
 from .rows import MAX_AMOUNTS, Result, Rows, Run, Update, Work, result_of, until_done, update_of
 
 #: A stream keeps a record for 24 hours, and may trim it later. Twice that after a record was applied, nobody can
@@ -76,10 +77,10 @@ def _attempt(work: Work, name: str, rows: Rows, clock: Clock) -> None:
             return
         # A row whose changes cancel out is written too: a redelivery may begin between them, and would bring one
         # without the other.
-        update = update_of(rows.definition, work.key, delta)
+        update = update_of(rows.definition, work.key, delta, rows.schema)
         if delta.joined and delta.expires_at is None:
             # The row may have been empty, and about to expire.
-            update.names["#expires_at"] = "expires_at"
+            update.names["#expires_at"] = rows.schema.ttl_attribute
             update.removes.append("#expires_at")
         update.set("w", name, {"S": f"{position(taken[-1].sequence_number)}/{now}"})
         update.values[":first"] = {"S": position(taken[0].sequence_number)}
@@ -140,7 +141,7 @@ def _again(work: Work) -> None:
 
 def _tidy(work: Work, row: Item, rows: Rows, now: int) -> None:
     """Take away what a row need not keep; whoever has written it since it was read does that in our place."""
-    update = tidying(row, now)
+    update = tidying(row, now, rows.schema)
     if update is not None:
         outcome = rows.update(work.key, update)
         if outcome.retry:
@@ -150,7 +151,7 @@ def _tidy(work: Work, row: Item, rows: Rows, now: int) -> None:
     work.done = True
 
 
-def tidying(row: Item, now: int) -> Update | None:
+def tidying(row: Item, now: int, schema: RowSchema = OWN_TABLE) -> Update | None:
     """What is left to do in a row as it was read at epoch second ``now``; None: nothing.
 
     The watermarks of records that cannot come any more are removed. A row without items expires once that is true of
@@ -162,8 +163,9 @@ def tidying(row: Item, now: int) -> Update | None:
         update.names[f"#w{index}"] = name
         update.removes.append(f"#w{index}")
     expires_at = now + DELIVERABLE_SECONDS
-    if row.get("items") == {"N": "0"} and not ("expires_at" in row and int(row["expires_at"]["N"]) <= expires_at):
-        update.set("expires_at", "expires_at", {"N": str(expires_at)})
+    expiry = row.get(schema.ttl_attribute)
+    if row.get("items") == {"N": "0"} and not (expiry and int(expiry["N"]) <= expires_at):
+        update.set("expires_at", schema.ttl_attribute, {"N": str(expires_at)})
     if not update.removes and not update.sets:
         return None
     update.names["#revision"] = "revision"

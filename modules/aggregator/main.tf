@@ -14,6 +14,25 @@ locals {
     watermark = ["dynamodb:UpdateItem"]
   }
 
+  # How rows stand in their table, where that is not the default.
+  row_schema = merge(
+    var.aggregate_table.hash_key == null ? {} : {
+      for name, value in { hash_key = var.aggregate_table.hash_key, range_key = var.aggregate_table.range_key } : name => value
+      if value != { hash_key = "pk", range_key = "sk" }[name]
+    },
+    { for name, value in { key_prefix = var.aggregate_table.key_prefix } : name => value if value != "" },
+    { for name, value in { ttl_attribute = var.aggregate_table.ttl_attribute } : name => value if value != "expires_at" },
+  )
+
+  # A record of a row does not invoke the function. Rows with a prefix have an attribute aggregate_row, because a filter
+  # can ask whether there is an attribute but not for keys that do not begin with something. The old image of a record
+  # tells of a row that is gone. Patterns are alternatives, so each gets the condition; they are checked to have only Keys.
+  no_row = { aggregate_row = { BOOL = [{ exists = false }] } }
+  filter_patterns = var.aggregate_table.key_prefix == "" ? var.event_source_mapping.filter_patterns : [
+    for pattern in coalescelist(var.event_source_mapping.filter_patterns, [jsonencode({ dynamodb = {} })]) :
+    jsonencode({ dynamodb = merge(jsondecode(pattern).dynamodb, { NewImage = local.no_row, OldImage = local.no_row }) })
+  ]
+
   # What is not the default.
   settings = {
     for name, value in {
@@ -21,6 +40,7 @@ locals {
       DELIVERY              = var.delivery == "ledger" ? null : var.delivery
       LEDGER_RETENTION_DAYS = var.ledger_retention_days == null ? null : tostring(var.ledger_retention_days)
       ON_SOURCE_EXPIRY      = var.on_source_expiry == "retract" ? null : var.on_source_expiry
+      ROW_SCHEMA            = length(local.row_schema) == 0 ? null : jsonencode(local.row_schema)
     } : name => value if value != null
   }
 
@@ -41,9 +61,10 @@ locals {
 module "definition" {
   source = "../definition"
 
-  aggregates  = var.aggregates
-  append_only = var.append_only
-  delivery    = var.delivery
+  aggregates          = var.aggregates
+  append_only         = var.append_only
+  delivery            = var.delivery
+  reserved_attributes = compact([var.aggregate_table.hash_key, var.aggregate_table.range_key, var.aggregate_table.ttl_attribute, var.aggregate_table.key_prefix == "" ? null : "aggregate_row"])
 }
 
 ################################################################################
@@ -81,6 +102,11 @@ resource "aws_lambda_function" "this" {
     precondition {
       condition     = length(module.definition.problems) == 0
       error_message = "The definition of the aggregates is refused:\n  - ${join("\n  - ", module.definition.problems)}"
+    }
+
+    precondition {
+      condition     = !startswith(var.source_stream_arn, "${var.aggregate_table.arn}/stream/") || var.aggregate_table.key_prefix != ""
+      error_message = "aggregate_table: it is the table of source_stream_arn itself, so every row that is written would be aggregated again. Give the keys of rows a prefix (key_prefix), or keep the rows in another table."
     }
 
     precondition {
@@ -149,12 +175,18 @@ resource "aws_iam_role_policy" "this" {
           Action   = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"]
           Resource = var.source_stream_arn
         },
-        {
-          Sid      = "KeepRows"
-          Effect   = "Allow"
-          Action   = local.row_actions[var.delivery]
-          Resource = var.aggregate_table.arn
-        },
+        merge(
+          {
+            Sid      = "KeepRows"
+            Effect   = "Allow"
+            Action   = local.row_actions[var.delivery]
+            Resource = var.aggregate_table.arn
+          },
+          # Of a table with other items, rows and nothing else.
+          var.aggregate_table.key_prefix == "" ? {} : {
+            Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["${var.aggregate_table.key_prefix}*"] } }
+          },
+        ),
       ],
       # Query finds the next extreme in an index of values. It is given whatever the aggregates are: values of a measure
       # that is gone are still taken back.
@@ -238,7 +270,7 @@ resource "aws_lambda_event_source_mapping" "this" {
   }
 
   dynamic "filter_criteria" {
-    for_each = length(var.event_source_mapping.filter_patterns) == 0 ? [] : [var.event_source_mapping.filter_patterns]
+    for_each = length(local.filter_patterns) == 0 ? [] : [local.filter_patterns]
 
     content {
       dynamic "filter" {

@@ -24,6 +24,7 @@ variable "aggregates" {
       - `order_by`: the attribute with the time by which first and last are told; only they have it.
       - `accuracy`: relative accuracy of a percentile, 0.005 to 0.1 (left out: 0.01, which is 1 %).
     - `rank_by`: measure (count, sum, min, max or distinct) by which the groups of a bucket can be listed in order, in an index of the aggregate table.
+    - `write_shards`: number of parts (2 to 50) over which each row is spread, for rows that are written too often for one item; readers add the parts up. Not with rank_by. Left out: a row is one item.
   EOT
   type = map(object({
     group_by       = optional(list(string), [])
@@ -44,7 +45,8 @@ variable "aggregates" {
       order_by = optional(string)
       accuracy = optional(number)
     }))
-    rank_by = optional(string)
+    rank_by      = optional(string)
+    write_shards = optional(number)
   }))
   nullable = false
 }
@@ -61,9 +63,45 @@ variable "source_stream_arn" {
 }
 
 variable "aggregate_table" {
-  description = "Name and ARN of the aggregate table: keys pk and sk, both strings, and expires_at for expiry."
-  type        = object({ name = string, arn = string })
-  nullable    = false
+  description = <<-EOT
+    The table that rows are kept in: name and ARN, and how rows stand in it. It is chosen once: rows do not move.
+    - `hash_key`, `range_key`: names of its keys, both strings. Left out: pk and sk. With hash_key alone the table has no range key, and both parts stand in the hash key, joined by #.
+    - `key_prefix`: what the hash keys of rows begin with, in a table that has other items too: 1 to 64 letters, digits and _ # : / . = -. No other item may have such a key, nor an attribute aggregate_row. Left out: the table has rows alone. The table of source_stream_arn needs one.
+    - `ttl_attribute`: name of its attribute for expiry. Left out: expires_at.
+  EOT
+  type = object({
+    name          = string
+    arn           = string
+    hash_key      = optional(string)
+    range_key     = optional(string)
+    key_prefix    = optional(string, "")
+    ttl_attribute = optional(string, "expires_at")
+  })
+  nullable = false
+
+  validation {
+    condition     = var.aggregate_table.range_key == null || var.aggregate_table.hash_key != null
+    error_message = "aggregate_table.range_key: name the hash_key too, or leave both out where they are pk and sk."
+  }
+
+  # What the function refuses too, in lambda_src/aggregator/row_schema.py.
+  validation {
+    condition = alltrue([
+      for name in compact([var.aggregate_table.hash_key, var.aggregate_table.range_key, var.aggregate_table.ttl_attribute]) :
+      length(name) <= 255 && !startswith(name, "@") && !contains(["aggregate", "aggregate_row", "bucket", "bucket_start", "group", "items", "rank_group", "revision"], name)
+    ])
+    error_message = "aggregate_table: rows have attributes named aggregate, aggregate_row, bucket, bucket_start, group, items, rank_group and revision, and some that begin with @, so that hash_key, range_key and ttl_attribute cannot be named so. Keep the rows in a table with other keys."
+  }
+
+  validation {
+    condition     = length(distinct(compact([coalesce(var.aggregate_table.hash_key, "pk"), var.aggregate_table.hash_key == null ? "sk" : var.aggregate_table.range_key, var.aggregate_table.ttl_attribute]))) == (var.aggregate_table.hash_key != null && var.aggregate_table.range_key == null ? 2 : 3)
+    error_message = "aggregate_table: hash_key, range_key and ttl_attribute need different names."
+  }
+
+  validation {
+    condition     = can(regex("^([A-Za-z0-9_#:/.=-]{1,64})?$", var.aggregate_table.key_prefix))
+    error_message = "aggregate_table.key_prefix: use 1 to 64 letters, digits and _ # : / . = -, such as \"aggregate#\", or leave it out where the table has rows alone."
+  }
 
   validation {
     condition     = can(regex("^arn:[^:]+:dynamodb:[^:]+:[0-9]{12}:table/[^/]+$", var.aggregate_table.arn))
@@ -250,7 +288,7 @@ variable "log_retention_days" {
 }
 
 variable "log_level" {
-  description = "Least severe messages of the function that are logged: DEBUG, INFO, WARN or ERROR. Only DEBUG shows data of items."
+  description = "Least severe messages of the function that are logged: DEBUG, INFO, WARN or ERROR. Only DEBUG shows data of items. Above INFO the function has no metrics of its own: they are in lines of that level."
   type        = string
   default     = "INFO"
   nullable    = false

@@ -24,6 +24,7 @@ locals {
           { type = { S = "string", N = "number", BOOL = "boolean" }[it.type] },
           # DynamoDB's limits for keys, in bytes. A character has at least one.
           it.type == "S" && name == var.hash_key.name ? { minLength = 1, maxLength = 2048 } : {},
+          it.type == "S" && name == var.hash_key.name && var.reserved_key_prefix != "" ? { pattern = "^(?!${replace(var.reserved_key_prefix, ".", "\\.")})" } : {},
           it.type == "S" && name == try(var.range_key.name, null) ? { minLength = 1, maxLength = 1024 } : {},
         )
       }
@@ -203,6 +204,16 @@ resource "aws_iam_role_policy" "this" {
         Action   = "dynamodb:PutItem"
         Resource = var.table.arn
       }],
+      # The model refuses such a body already. This does not rest on how a pattern is read.
+      [
+        for statement in [{
+          Sid       = "PutNoRows"
+          Effect    = "Deny"
+          Action    = "dynamodb:PutItem"
+          Resource  = var.table.arn
+          Condition = { "ForAnyValue:StringLike" = { "dynamodb:LeadingKeys" = ["${var.reserved_key_prefix}*"] } }
+        }] : statement if var.reserved_key_prefix != ""
+      ],
       [
         for statement in [{
           Sid      = "UseTableKey"

@@ -3,6 +3,11 @@ output "api_id" {
   value       = aws_api_gateway_rest_api.this.id
 }
 
+output "api_name" {
+  description = "Name of the REST API, by which its metrics are found."
+  value       = aws_api_gateway_rest_api.this.name
+}
+
 output "stage_name" {
   description = "Name of the stage, the first part of the path."
   value       = aws_api_gateway_stage.this.stage_name

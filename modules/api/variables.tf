@@ -32,6 +32,18 @@ variable "range_key" {
   default     = null
 }
 
+variable "reserved_key_prefix" {
+  description = "What the hash key of an item may not begin with, because rows in the table do. Empty: anything is allowed."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([A-Za-z0-9_#:/.=-]{1,64})?$", var.reserved_key_prefix))
+    error_message = "reserved_key_prefix: use 1 to 64 letters, digits and _ # : / . = -, or leave it out."
+  }
+}
+
 variable "attributes" {
   description = <<-EOT
     The attributes that a body may have, by name, the table's keys among them. Nothing else is stored.
@@ -49,6 +61,11 @@ variable "attributes" {
   validation {
     condition     = alltrue([for name in keys(var.attributes) : can(regex("^[A-Za-z_][A-Za-z0-9_]{0,254}$", name))])
     error_message = "attributes: the API takes names of letters, digits and underscores, no digit first. Refused: ${join(", ", [for name in keys(var.attributes) : name if !can(regex("^[A-Za-z_][A-Za-z0-9_]{0,254}$", name))])}."
+  }
+
+  validation {
+    condition     = var.reserved_key_prefix == "" || !contains(keys(var.attributes), "aggregate_row")
+    error_message = "attributes: aggregate_row tells rows from the other items of the table, so that no item may have it. Rename the attribute."
   }
 
   validation {

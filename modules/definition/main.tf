@@ -27,7 +27,10 @@ locals {
   expression_operators = ["and", "in", "not", "or"]
 
   # Attributes that a row has whatever its measures are.
-  reserved = ["aggregate", "bucket", "bucket_start", "expires_at", "group", "items", "pk", "rank_group", "revision", "sk"]
+  reserved = sort(distinct(concat(
+    ["aggregate", "bucket", "bucket_start", "expires_at", "group", "items", "part", "pk", "rank_group", "revision", "sk", "values_part"],
+    tolist(var.reserved_attributes),
+  )))
 
   # The aggregate whose rows are ranked by an attribute.
   ranked = {
@@ -37,6 +40,9 @@ locals {
 
   # A transaction has at most 100 actions: one is the ledger entry, and a change both takes back and adds.
   max_changes_per_item = 49
+
+  # Parts of a row: with those for distinct values, as many items as one BatchGetItem reads.
+  max_write_shards = 50
 
   name_pattern = "^[a-z][a-z0-9_]{0,62}$"
   name_rule    = "Use a lower case letter, then up to 62 lower case letters, digits and underscores."
@@ -99,11 +105,15 @@ locals {
   ]
 
   # How much of a transaction a change of an item takes: for each aggregate rows, and entries of its indexed measures.
+  # Of a row that is spread, a distinct value takes a part of its own besides.
   changes = [
     for name, aggregate in var.aggregates : {
-      name    = name
-      units   = try(length(aggregate.time_bucket.units), 1)
-      indexed = length([for it in values(aggregate.measures) : it if it.function == null ? false : contains(local.indexed, it.function)])
+      name  = name
+      units = try(length(aggregate.time_bucket.units), 1)
+      indexed = sum(concat([0], [
+        for it in values(aggregate.measures) : it.function == "distinct" && aggregate.write_shards != null ? 2 : 1
+        if it.function == null ? false : contains(local.indexed, it.function)
+      ]))
     }
   ]
   changes_per_item = sum(concat([0], [for it in local.changes : it.units * (1 + it.indexed)]))
@@ -150,7 +160,8 @@ locals {
             } : field => value if value != null
           }
         }
-        rank_by = aggregate.rank_by
+        rank_by      = aggregate.rank_by
+        write_shards = aggregate.write_shards
       } : field => value if value != null
     }
   }
@@ -165,7 +176,7 @@ locals {
       if !can(regex(local.name_pattern, name))
     ],
     length(var.aggregates) > 49 || local.changes_per_item <= local.max_changes_per_item ? [] : [
-      "aggregates: a change of one item has to fit into one transaction, which takes ${local.max_changes_per_item} rows and index entries, and these take ${local.changes_per_item}. Each aggregate takes units x (1 + measures of function ${join(", ", local.indexed)}): ${join(", ", [for it in local.changes : "${it.name} ${it.units} x (1 + ${it.indexed}) = ${it.units * (1 + it.indexed)}"])}. Declare fewer here, and the others in a second instance of the module on the same stream."
+      "aggregates: a change of one item has to fit into one transaction, which takes ${local.max_changes_per_item} rows and index entries, and these take ${local.changes_per_item}. Each aggregate takes units x (1 + measures of function ${join(", ", local.indexed)}), with write_shards a distinct twice: ${join(", ", [for it in local.changes : "${it.name} ${it.units} x (1 + ${it.indexed}) = ${it.units * (1 + it.indexed)}"])}. Declare fewer here, and the others in a second instance of the module on the same stream."
     ],
 
     # Groups
@@ -353,6 +364,16 @@ locals {
         if contains(["first", "last"], it.function) && contains(keys(local.ranked), attribute)
       ]
     ]),
+
+    # Parts of rows
+    [
+      for name, aggregate in var.aggregates : "aggregates.${name}.write_shards: ${aggregate.write_shards} is out of range. Use a whole number of parts from 2 to ${local.max_write_shards}, or leave it out to keep a row in one item."
+      if aggregate.write_shards == null ? false : aggregate.write_shards < 2 || aggregate.write_shards > local.max_write_shards || floor(aggregate.write_shards) != aggregate.write_shards
+    ],
+    [
+      for name, aggregate in var.aggregates : "aggregates.${name}.write_shards: it excludes rank_by, because an index would sort the parts of rows instead of rows. Leave one of them out, or declare a second aggregate without write_shards for the ranking."
+      if aggregate.write_shards != null && aggregate.rank_by != null
+    ],
 
     # Expressions: only what text alone can tell. The function parses them when it starts, and refuses the rest.
     [

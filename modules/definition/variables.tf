@@ -19,7 +19,8 @@ variable "aggregates" {
       order_by = optional(string)
       accuracy = optional(number)
     }))
-    rank_by = optional(string)
+    rank_by      = optional(string)
+    write_shards = optional(number)
   }))
   nullable = false
 
@@ -33,6 +34,13 @@ variable "append_only" {
   description = "Whether items of the source table never change."
   type        = bool
   default     = false
+  nullable    = false
+}
+
+variable "reserved_attributes" {
+  description = "Names that no measure may have because rows have such attributes, besides those that rows always have: other names of their keys and of their time of expiry."
+  type        = set(string)
+  default     = []
   nullable    = false
 }
 

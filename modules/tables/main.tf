@@ -1,6 +1,25 @@
 locals {
   billing_mode = var.provisioned_capacity == null ? "PAY_PER_REQUEST" : "PROVISIONED"
   source_keys  = [for key in [var.source_table.hash_key, var.source_table.range_key] : key if key != null]
+
+  # Attributes of the indexes that list groups in order.
+  rank_attributes = merge(length(var.ranked_measures) > 0 ? { rank_group = "S" } : {}, { for measure in var.ranked_measures : measure => "N" })
+
+  # How rows stand in the table that they are in. Where items of the source table do not expire, rows there do by an
+  # attribute that no item has by chance: DynamoDB would delete it.
+  rows = var.aggregates_in_source_table ? {
+    hash_key      = var.source_table.hash_key.name
+    range_key     = try(var.source_table.range_key.name, null)
+    key_prefix    = "aggregate#"
+    ttl_attribute = coalesce(var.source_table.ttl_attribute, "row_expires_at")
+    } : {
+    hash_key      = "pk"
+    range_key     = "sk"
+    key_prefix    = ""
+    ttl_attribute = "expires_at"
+  }
+  aggregate_table      = one(concat(aws_dynamodb_table.aggregates, var.aggregates_in_source_table ? [aws_dynamodb_table.source] : []))
+  source_ttl_attribute = var.aggregates_in_source_table ? local.rows.ttl_attribute : var.source_table.ttl_attribute
 }
 
 # The items that the team owns. Both images are needed in the stream: the new one to compute what an item adds, the old
@@ -18,18 +37,36 @@ resource "aws_dynamodb_table" "source" {
   tags                        = var.tags
 
   dynamic "attribute" {
-    for_each = local.source_keys
+    for_each = merge(
+      { for key in local.source_keys : key.name => key.type },
+      var.aggregates_in_source_table ? local.rank_attributes : {},
+    )
 
     content {
-      name = attribute.value.name
-      type = attribute.value.type
+      name = attribute.key
+      type = attribute.value
+    }
+  }
+
+  # As in the aggregate table, where the rows are here.
+  dynamic "global_secondary_index" {
+    for_each = var.aggregates_in_source_table ? var.ranked_measures : []
+
+    content {
+      name               = "rank-${global_secondary_index.value}"
+      hash_key           = "rank_group"
+      range_key          = global_secondary_index.value
+      projection_type    = "INCLUDE"
+      non_key_attributes = ["aggregate", "bucket", "bucket_start", "group"]
+      read_capacity      = try(var.provisioned_capacity.aggregates.read_units, null)
+      write_capacity     = try(var.provisioned_capacity.aggregates.write_units, null)
     }
   }
 
   # Always written: without the block the provider would leave an expiry that was declared before switched on.
   ttl {
-    enabled        = var.source_table.ttl_attribute != null
-    attribute_name = var.source_table.ttl_attribute == null ? "" : var.source_table.ttl_attribute
+    enabled        = local.source_ttl_attribute != null
+    attribute_name = local.source_ttl_attribute == null ? "" : local.source_ttl_attribute
   }
 
   point_in_time_recovery {
@@ -45,6 +82,8 @@ resource "aws_dynamodb_table" "source" {
 
 # One item for each aggregate, group and time bucket: what clients read.
 resource "aws_dynamodb_table" "aggregates" {
+  count = var.aggregates_in_source_table ? 0 : 1
+
   name                        = "${var.name}-aggregates"
   billing_mode                = local.billing_mode
   read_capacity               = try(var.provisioned_capacity.aggregates.read_units, null)
@@ -65,7 +104,7 @@ resource "aws_dynamodb_table" "aggregates" {
   }
 
   dynamic "attribute" {
-    for_each = merge(length(var.ranked_measures) > 0 ? { rank_group = "S" } : {}, { for measure in var.ranked_measures : measure => "N" })
+    for_each = local.rank_attributes
 
     content {
       name = attribute.key

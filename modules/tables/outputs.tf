@@ -14,17 +14,22 @@ output "source_stream_arn" {
 }
 
 output "aggregate_table_name" {
-  description = "Name of the aggregate table."
-  value       = aws_dynamodb_table.aggregates.name
+  description = "Name of the table with the rows: the aggregate table, or the source table with aggregates_in_source_table."
+  value       = local.aggregate_table.name
 }
 
 output "aggregate_table_arn" {
-  description = "ARN of the aggregate table."
-  value       = aws_dynamodb_table.aggregates.arn
+  description = "ARN of the table with the rows."
+  value       = local.aggregate_table.arn
+}
+
+output "aggregate_table" {
+  description = "The table with the rows, and how they stand in it, as modules/aggregator wants to know: name, arn, hash_key, range_key (null: there is none), key_prefix, ttl_attribute."
+  value       = merge({ name = local.aggregate_table.name, arn = local.aggregate_table.arn }, local.rows)
 }
 
 output "rank_index_names" {
-  description = "Names of the aggregate table's indexes that list the groups of a bucket in order of a measure, by measure."
+  description = "Names of the indexes, of the table with the rows, that list the groups of a bucket in order of a measure, by measure."
   value       = { for measure in var.ranked_measures : measure => "rank-${measure}" }
 }
 

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Prefix of the names of the tables: <name>-source, <name>-aggregates, <name>-ledger."
+  description = "Prefix of the names of the tables: <name>-source, <name>-aggregates unless aggregates_in_source_table, <name>-ledger."
   type        = string
   nullable    = false
 
@@ -49,6 +49,33 @@ variable "source_table" {
   }
 }
 
+variable "aggregates_in_source_table" {
+  description = "Whether rows are kept in the source table, under keys that begin with aggregate#, and there is no aggregate table. It is chosen once: rows do not move."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition = !var.aggregates_in_source_table || alltrue([
+      for key in [var.source_table.hash_key, var.source_table.range_key] : key == null ? true : key.type == "S"
+    ])
+    error_message = "aggregates_in_source_table: the keys of rows are strings, and those of the source table are ${join(", ", [for key in [var.source_table.hash_key, var.source_table.range_key] : "${key.name} (${key.type})" if key != null])}. Use keys of type S, or leave aggregates_in_source_table out to keep the rows in a table of their own."
+  }
+
+  validation {
+    condition = !var.aggregates_in_source_table || length(setintersection(
+      compact([var.source_table.hash_key.name, try(var.source_table.range_key.name, null), var.source_table.ttl_attribute]),
+      ["aggregate", "aggregate_row", "bucket", "bucket_start", "group", "items", "rank_group", "revision"],
+    )) == 0
+    error_message = "aggregates_in_source_table: rows have attributes named aggregate, aggregate_row, bucket, bucket_start, group, items, rank_group and revision, so that a key or the ttl_attribute of the source table cannot be named so. Rename it, or leave aggregates_in_source_table out to keep the rows in a table of their own."
+  }
+
+  validation {
+    condition     = !var.aggregates_in_source_table || !contains([var.source_table.hash_key.name, try(var.source_table.range_key.name, "")], coalesce(var.source_table.ttl_attribute, "row_expires_at"))
+    error_message = "aggregates_in_source_table: rows expire by the attribute ${coalesce(var.source_table.ttl_attribute, "row_expires_at")}, which is a key of the source table. Name another source_table.ttl_attribute, or leave aggregates_in_source_table out to keep the rows in a table of their own."
+  }
+}
+
 variable "create_ledger" {
   description = "Whether there is a ledger table. Only delivery by ledger needs one."
   type        = bool
@@ -57,7 +84,7 @@ variable "create_ledger" {
 }
 
 variable "ranked_measures" {
-  description = "Measures, each a number of a row, by which the groups of a bucket can be listed in order: the aggregate table gets an index rank-<measure> for each, at most 20."
+  description = "Measures, each a number of a row, by which the groups of a bucket can be listed in order: the table with the rows gets an index rank-<measure> for each, at most 20."
   type        = set(string)
   default     = []
   nullable    = false
@@ -96,7 +123,7 @@ variable "kms_key_arn" {
 variable "provisioned_capacity" {
   description = <<-EOT
     Read and write capacity of each table, in units a second. Null: on-demand, which needs no planning.
-    The ledger's index of quarantined items gets the ledger's capacity too, the aggregate table's indexes for rankings that table's.
+    The ledger's index of quarantined items gets the ledger's capacity too, the indexes for rankings that of `aggregates`.
   EOT
   type = object({
     source     = object({ read_units = number, write_units = number })

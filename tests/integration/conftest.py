@@ -82,6 +82,13 @@ def complete_stack(_localstack: None, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="session")
+def same_table_stack(_localstack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """examples/same-table, applied under a name of its own."""
+    variables = {"name": f"it-{uuid.uuid4().hex[:8]}", "deletion_protection": False}
+    yield from _applied(Stack(ROOT / "examples" / "same-table", tmp_path_factory.mktemp("same-table"), variables))
+
+
+@pytest.fixture(scope="session")
 def git_stack(_localstack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The README's module call in a folder of its own, by a git source, as other repositories use the module."""
     folder = tmp_path_factory.mktemp("consumer")

@@ -77,13 +77,16 @@ class Pipeline:
         self.delete(**keys([marker])[0])
         eventually(lambda: self.row("sales_by_country#Marker") is None, patience=patience)
 
-    def reports(self) -> list[dict[str, Any]]:
-        """What Lambda itself has logged at the end of each invocation."""
+    def log(self) -> list[dict[str, Any]]:
+        """What the function and Lambda have logged."""
         group = f"/aws/lambda/{self.outputs['function_name']}"
         pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
         lines = (event["message"] for page in pages for event in page["events"])
-        events = (json.loads(line) for line in lines if line.startswith("{"))
-        return [event["record"] for event in events if event.get("type") == "platform.report"]
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def reports(self) -> list[dict[str, Any]]:
+        """What Lambda itself has logged at the end of each invocation."""
+        return [event["record"] for event in self.log() if event.get("type") == "platform.report"]
 
     def invoke(self, event: dict[str, Any]) -> dict[str, Any]:
         """Invoke the function by hand; ``payload`` is its answer and ``error`` says whether it is an error."""

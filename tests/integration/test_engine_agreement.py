@@ -31,7 +31,7 @@ from botocore.exceptions import ClientError
 
 from aggregator.contributions import Contribution, Contributions, RowKey, from_text
 from aggregator.definition import parse
-from aggregator.ledger import ITEM
+from aggregator.ledger import ITEM, entry_key
 from aggregator.numerics import EXACT
 from aggregator.records import Change
 from aggregator.source import SourceTable
@@ -309,6 +309,35 @@ def test_the_calls_of_the_package(tables: tuple[Both, str, str], seed: int) -> N
         "several reasons",
         "mixed reasons",
     }
+
+
+@pytest.mark.parametrize("types", [{"code": "B"}, {"code": "N", "at": "B"}, {"code": "B", "at": "N"}], ids=str)
+def test_the_items_of_a_source_table_with_any_keys(client: Callable[[str], Any], types: dict[str, str]) -> None:
+    engine, table = client("dynamodb"), f"agreement-source-{uuid.uuid4().hex[:8]}"
+    engine.create_table(
+        TableName=table,
+        KeySchema=[
+            {"AttributeName": name, "KeyType": kind} for name, kind in zip(types, ("HASH", "RANGE"), strict=False)
+        ],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in types.items()],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    try:
+        both = Both(DynamoDB({table: list(types)}), engine)
+        values = {"N": ["1", "-2.5", "1E+2"], "B": [b"1", b"\x00#", b"\xff"]}
+        keys = [{name: {kind: values[kind][number]} for name, kind in types.items()} for number in range(3)]
+        for key in keys:
+            both.put_item(TableName=table, Item={**key, "quantity": {"N": "2"}})
+        names = {entry_key(key) for key in keys}
+        for one in (both.simulated, both.engine):
+            source = SourceTable(one, table=table, key_attributes=list(types))
+            page = source.scan_keys(segment=0, total_segments=1, start=None, limit=10)
+            assert {entry_key(key) for key in page.keys} == names
+            found = source.read(page.keys)
+            assert found.keys() == names
+            assert all(item and item["quantity"] == {"N": "2"} for item in found.values())
+    finally:
+        engine.delete_table(TableName=table)
 
 
 #: What expressions are about: attributes and values of all types, most of them of types that most operators take.

@@ -45,7 +45,24 @@ def number_texts(draw: st.DrawFn, digits: int = 38, lowest: int = -130, highest:
 
 #: What has a meaning in keys, what only looks like it, and what text has of its own: combining, right to left, NUL.
 _AWKWARD_TEXTS = (
-    *("", "%", "#", "=", "##", "%25", "%23", "%3D", "%253D", "=true", "=false", "=1", "=base64:", "=base64:AA=="),
+    *(
+        "",
+        "%",
+        "#",
+        "=",
+        "##",
+        "%25",
+        "%23",
+        "%3D",
+        "%253D",
+        "=true",
+        "=false",
+        "=1",
+        "=base64:",
+        "=base64:AA==",
+        "=part/1",
+        "=values/1",
+    ),
     *(
         "true",
         "1",
@@ -135,6 +152,8 @@ def _declared_aggregates(draw: st.DrawFn) -> dict[str, Any]:
     ranked = [name for name, measure in aggregate["measures"].items() if measure["function"] in ("count", "sum", "max")]
     if ranked and draw(st.booleans()):
         aggregate["rank_by"] = draw(st.sampled_from(sorted(ranked)))
+    elif draw(st.booleans()):
+        aggregate["write_shards"] = draw(st.sampled_from([2, 3, 50]))
     return aggregate
 
 

@@ -11,12 +11,14 @@ from aggregator.contributions import RowKey, contributions_of, description, from
 from aggregator.items import UnusableItem
 from tests.properties.strategies import contributions, declarations, define, hostile_decimal_context, items, meaning
 
+ENTRY_KEY = "item#1"
+
 
 def text_of(definition, item):
     """The canonical text of an item's contributions, or why there are none."""
     try:
         with hostile_decimal_context():
-            return to_text(contributions_of(definition, item))
+            return to_text(contributions_of(definition, item, ENTRY_KEY))
     except UnusableItem as unusable:
         return str(unusable)
 
@@ -43,12 +45,12 @@ def test_the_order_of_declaration_has_no_influence(declared, item, data):
     definition, reordered = define(declared), define(shuffled(data, declared))
     assert reordered.fingerprint == definition.fingerprint
     try:
-        expected = contributions_of(definition, item)
+        expected = contributions_of(definition, item, ENTRY_KEY)
     except UnusableItem:
         # Which of several reasons is given follows the declaration; that there is one does not.
         expected = None
     try:
-        assert contributions_of(reordered, item) == expected
+        assert contributions_of(reordered, item, ENTRY_KEY) == expected
         assert text_of(reordered, item) == to_text(expected)
     except UnusableItem:
         assert expected is None
@@ -107,11 +109,12 @@ def groups_and_units(definition, item, name):
 def test_an_item_contributes_to_one_row_for_each_distinct_element_and_each_unit(declared, item):
     definition = define({name: {**body, "where": None} for name, body in declared.items()})
     try:
-        found = contributions_of(definition, item)
+        found = contributions_of(definition, item, ENTRY_KEY)
     except UnusableItem:
         return
     for name in declared:
-        rows = [row for row in found if row.pk.partition("#")[0] == name]
+        of_aggregate = [row for row in found if row.pk.partition("#")[0] == name]
+        rows = [row for row in of_aggregate if "values_part" not in description(definition, row)]
         assert len(rows) == groups_and_units(definition, item, name)
         assert len({id(found[row].amounts) for row in rows}) <= 1
 
@@ -120,7 +123,7 @@ def test_an_item_contributes_to_one_row_for_each_distinct_element_and_each_unit(
 def test_every_row_key_says_which_group_it_is(declared, item):
     definition = define(declared)
     try:
-        found = contributions_of(definition, item)
+        found = contributions_of(definition, item, ENTRY_KEY)
     except UnusableItem:
         return
     assert from_text(to_text(found)) == found
@@ -133,3 +136,6 @@ def test_every_row_key_says_which_group_it_is(declared, item):
         for attribute in aggregate.group_by:
             assert meaning(group[attribute.name]) in values(attribute, item)
         assert ("bucket_start" in described) == (aggregate.time_bucket is not None)
+        parts = [described[name]["N"] for name in ("part", "values_part") if name in described]
+        assert len(parts) == (aggregate.write_shards is not None)
+        assert all(0 <= int(number) < (aggregate.write_shards or 0) for number in parts)

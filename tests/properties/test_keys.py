@@ -33,6 +33,27 @@ def test_groups_share_a_key_exactly_when_their_values_are_equal(one, other):
     assert (key_of(one) == key_of(other)) == (list(map(meaning, one)) == list(map(meaning, other)))
 
 
+@given(tuples(), tuples(), st.integers(0, 49), st.integers(0, 49))
+@example([], [{"S": "=part/1"}], 1, 1)
+@example([{"S": "%3Dpart/1"}], [{"S": "=part/1"}], 1, 1)
+@example([], [{"N": "1"}], 1, 1)
+def test_no_two_parts_of_rows_and_no_row_in_one_piece_share_a_key(one, other, number, other_number):
+    ends = {(kind, n): kind(n) for kind in (keys.part, keys.values_part) for n in (number, other_number)}
+    found = {}
+    for values in (one, other):
+        row = key_of(values)
+        meant = tuple(map(meaning, values))
+        for said, key in [(None, row), *((said, keys.join((row, end))) for said, end in ends.items())]:
+            assert found.setdefault(key, (meant, said)) == (meant, said)
+            parts, part, values_part = keys.without_part(keys.split(key))
+            assert keys.join(parts) == row
+            assert (part, values_part) == {
+                None: (None, None),
+                keys.part: (said and said[1], None),
+                keys.values_part: (None, said and said[1]),
+            }[said and said[0]]
+
+
 @given(st.data())
 def test_texts_cut_at_other_places_are_different_groups(data):
     text = data.draw(st.text(alphabet="%#=23D5a", min_size=1, max_size=8))

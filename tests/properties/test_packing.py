@@ -14,6 +14,7 @@ from aggregator.contributions import RowKey, contributions_of, description
 from aggregator.extremes import ends_after, lookups
 from aggregator.ledger import ITEM, MAX_CONTRIBUTIONS_BYTES, entry_key
 from aggregator.records import Change
+from aggregator.row_schema import RowSchema
 from aggregator.store import Known, RowState, Store, ValueKey
 from aggregator.transactions import RowDelta, Transaction, pack, waves
 from tests.properties.strategies import define
@@ -22,6 +23,8 @@ MAX_ACTIONS = 100
 MAX_TRANSACTION_BYTES = 4_000_000
 MAX_ITEM_BYTES = 400 * 1024
 MAX_EXPRESSION_BYTES = 4096
+#: Of all schemas of rows the one with the longest keys and expressions.
+SCHEMA = RowSchema(key_prefix="x" * 64)
 MAX_ALIAS_BYTES = 255
 #: A number of 38 digits with its sign.
 LARGEST_NUMBER_BYTES = 21
@@ -62,7 +65,7 @@ DEFINITIONS = {
 }
 #: One, two, three and four bytes of UTF-8, and one that takes three bytes in a key.
 CHARACTERS = ["x", "é", "語", "😀", "#"]
-LONGEST_GROUP_BYTES = 1_950
+LONGEST_GROUP_BYTES = 1_820
 
 
 @cache
@@ -81,7 +84,7 @@ def contributions(name, character, group, mover, amount):
     for n in range(10):
         value = {"S": f"{text}{group}{mover}" if n == 0 else "v"}
         item[f"{'g' * 80}{n}"] = {"M": {"m" * 80: {"L": [{"M": {"n" * 80: value}}]}}}
-    found = contributions_of(DEFINITIONS[name], item)
+    found = contributions_of(DEFINITIONS[name], item, "item#1")
     assert max(len(row.pk.encode()) for row in found) > (0 if name == "small" else LONGEST_GROUP_BYTES - 50)
     return found
 
@@ -134,9 +137,10 @@ def item_size(item):
 
 def row_size(definition, key):
     """The bytes of a row that has everything: an update grows it to that at most."""
-    aggregate = definition.aggregates[key["pk"]["S"].partition("#")[0]]
+    pk = key["pk"]["S"].removeprefix(SCHEMA.key_prefix)
+    aggregate = definition.aggregates[pk.partition("#")[0]]
     numbers = ["items", "expires_at", *(name for measure in aggregate.measures for name in measure.attributes)]
-    row = key | description(definition, RowKey(key["pk"]["S"], key["sk"]["S"]))
+    row = key | description(definition, RowKey(pk, key["sk"]["S"])) | SCHEMA.marks
     row |= {name: {"N": "0"} for name in numbers} | {"revision": {"S": "0" * 16}}
     return item_size(row) + sum(measure.bin_bytes for measure in aggregate.measures)
 
@@ -157,7 +161,7 @@ class RecordingClient:
 def sent_by(definition, transactions, known):
     """What the store sends for each of the transactions."""
     client = RecordingClient()
-    store = Store(client, aggregate_table="rows", ledger_table="ledger", definition=definition)
+    store = Store(client, aggregate_table="rows", ledger_table="ledger", definition=definition, schema=SCHEMA)
     for transaction in transactions:
         rows, ends, references = dict(known), {}, {}
         for row, delta in transaction.rows.items():

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from aggregator.contributions import contributions_of, to_text
 from aggregator.items import UnusableItem
+from aggregator.ledger import entry_key
 from aggregator.records import changes, parse
 from tests.properties.strategies import declarations, define, items
 from tests.support.stream import SourceTable, event
@@ -44,7 +45,7 @@ def histories(draw):
 def contributed(definition, item):
     """The text of an item's contributions and why there are none, or of no item."""
     try:
-        return to_text(contributions_of(definition, item) if item else {}), None
+        return to_text(contributions_of(definition, item, entry_key({"id": item["id"]})) if item else {}), None
     except UnusableItem as unusable:
         return "[]", str(unusable)
 

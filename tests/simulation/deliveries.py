@@ -5,20 +5,20 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from random import Random
 from typing import Any
 
 from tests.support.tables import AGGREGATE_TABLE
 
-from . import orders
+from . import orders, same_table
 from .dynamodb import Change, DynamoDB
 from .function import Function, Wrong, virtual
 from .mapping import Answer, Mapping, Record, Settings
 from .scenario import DAY, HOUR, MINUTE
 from .scheduler import Scheduler
-from .simulation import MAX_STEPS, Report
+from .simulation import MAX_STEPS, Report, check_parts
 from .stream import SOURCE_TABLE, Stream
 from .weather import FAULTS, LATEST, STORM, Client, Weather
 
@@ -45,6 +45,7 @@ class Scenario:
     reshardings: int
     outage: float | None
     storm: float | None
+    same_table: bool = False
 
 
 def scenario(random: Random) -> Scenario:
@@ -84,7 +85,7 @@ def scenario(random: Random) -> Scenario:
 def simulate(seed: int, trace: Callable[[str], None] | None = None) -> Report:
     """Run the simulation of a seed. Raises :class:`Wrong` where anything is not as it has to be."""
     random = Random(seed)  # noqa: S311 - no secret
-    chosen = scenario(random)
+    chosen = replace(scenario(random), same_table=seed % same_table.EACH == 0)
     scheduler = Scheduler(random, trace)
     scheduler.log("%s", chosen)
     simulation = _Simulation(scheduler, chosen)
@@ -108,7 +109,8 @@ class _Watched:
         try:
             return self._client.update_item(**arguments)
         except Exception:
-            self._doubtful.add((arguments["Key"]["pk"]["S"], arguments["Key"]["sk"]["S"]))
+            key = arguments["Key"]
+            self._doubtful.add(same_table.row_of(key["id"]["S"]) if "id" in key else (key["pk"]["S"], key["sk"]["S"]))
             raise
 
 
@@ -125,7 +127,8 @@ class _Simulation:
         self._delivered: set[str] = set()
         self._written_at: dict[orders.Key, float] = {}
         client = _Watched(Client(scheduler, self._database, self._weather), self._doubtful)
-        self.function = Function(scheduler, client, orders.LINEAR, scenario.timeout, scenario.delivery)
+        settings = same_table.SETTINGS if scenario.same_table else {}
+        self.function = Function(scheduler, client, orders.LINEAR, scenario.timeout, scenario.delivery, **settings)
         self._done = False
 
     def run(self) -> None:
@@ -182,6 +185,8 @@ class _Simulation:
         answer = self.function.invoke(batch, window)
         if again or answer.failed or answer.go_on_from is not None:
             for record in batch:
+                if same_table.is_row(record["dynamodb"]["Keys"]["id"]["S"]):
+                    continue
                 for image in ("OldImage", "NewImage"):
                     if image in record["dynamodb"]:
                         self._doubtful.update(orders.shares(orders.LINEAR, record["dynamodb"][image]))
@@ -205,15 +210,24 @@ class _Simulation:
 
     def _expire(self) -> None:
         """What TTL does, at some time after the expiry."""
-        for row in self._database.items(AGGREGATE_TABLE):
+        for row in self._rows():
             if "expires_at" in row and int(row["expires_at"]["N"]) <= self._scheduler.now:
-                key = {name: row[name] for name in ("pk", "sk")}
+                table, key = AGGREGATE_TABLE, {name: row[name] for name in ("pk", "sk")}
+                if self._scenario.same_table:
+                    table, key = SOURCE_TABLE, same_table.key_of((row["pk"]["S"], row["sk"]["S"]))
                 self._scheduler.log("expired: %s", key)
-                self._database.delete_item(TableName=AGGREGATE_TABLE, Key=key)
+                self._database.delete_item(TableName=table, Key=key)
+
+    def _rows(self) -> list[orders.Item]:
+        if self._scenario.same_table:
+            return same_table.rows_in(self._database.items(SOURCE_TABLE))
+        return self._database.items(AGGREGATE_TABLE)
 
     # What has to be true
 
     def _check_commit(self, commits: list[Change]) -> None:
+        if self._scenario.same_table:
+            commits = same_table.commits(commits, self._stream)
         for table, key, old, new in commits:
             if table != AGGREGATE_TABLE or new is None:
                 continue
@@ -227,7 +241,7 @@ class _Simulation:
     def _check_end(self) -> None:
         now = self._scheduler.now
         in_order = self._scenario.delivery == "watermark"
-        found = {(row["pk"]["S"], row["sk"]["S"]): row for row in self._database.items(AGGREGATE_TABLE)}
+        found = {(row["pk"]["S"], row["sk"]["S"]): row for row in self._rows()}
         wanted = orders.rows(orders.LINEAR, self._stream.items.values(), now)
         for key in sorted(found.keys() | wanted.keys()):
             if key[0] == "by_day" and orders.end_of_day(key[1]) + orders.RETENTION_DAYS * DAY <= now:
@@ -245,6 +259,9 @@ class _Simulation:
                     raise Wrong(f"the row {key} is {row or 'not there'}, recomputed {wanted.get(key, 'not there')}")
             elif self._scenario.growing:
                 self._check_not_below(key, numbers, wanted.get(key, {}))
+        if in_order:
+            whole = orders.in_one_piece(orders.LINEAR, self._stream.items.values())
+            check_parts(self.function.definition.aggregates["hot"], found, whole)
 
     def _check_kept(self, key: orders.Key, row: orders.Item) -> None:
         """Watermarks do not pile up; an empty row is all zero, and will go, but not too early."""
@@ -255,7 +272,8 @@ class _Simulation:
                 if age > KEPT + self._scenario.timeout + LATEST:
                     raise Wrong(f"the row {key} still has the watermark {name} of {value}, {age} s old when written")
         if row.get("items") == {"N": "0"}:
-            left = {name: v["N"] for name, v in row.items() if "N" in v and name != "expires_at" and v["N"] != "0"}
+            told = ("expires_at", "part")
+            left = {name: v["N"] for name, v in row.items() if "N" in v and name not in told and v["N"] != "0"}
             if left:
                 raise Wrong(f"the row {key} has no items but {left}")
             if "expires_at" not in row:

@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from aggregator import apply, definition, reconcile, records
 from aggregator.handler import CONCURRENCY, SAFETY_MARGIN, Aggregator
+from aggregator.row_schema import RowSchema
 from aggregator.source import SourceTable
 from aggregator.store import Store
 from aggregator.transactions import MAX_ACTIONS
@@ -51,6 +52,8 @@ class Function:
         **environment: str,
     ) -> None:
         self._environment = environment
+        self._aggregate_table = environment.get("AGGREGATE_TABLE", AGGREGATE_TABLE)
+        self._schema = RowSchema.parse(environment.get("ROW_SCHEMA", "{}"))
         self._scheduler = scheduler
         self._delivery = delivery
         self._client = client
@@ -97,7 +100,7 @@ class Function:
         while True:
 
             def page(context: Context, start: Any = start) -> tuple[bool, Any]:
-                source = SourceTable(self._client, table=SOURCE_TABLE, key_attributes=["id"])
+                source = self._source()
                 page = source.scan_keys(segment=segment, total_segments=total_segments, start=start, limit=page_size)
                 done = self._reconcile(reconcile.backfill(page.keys), source, context)
                 return not done.left, page.next_start
@@ -114,7 +117,7 @@ class Function:
     def replay(self, batch: list[Record]) -> None:
         """Bring the items of records that were given up on up to date; goes on until it is done."""
         self._scheduler.log("replay of %s", [record["dynamodb"]["SequenceNumber"] for record in batch])
-        parsed = records.parse({"Records": batch})
+        parsed = records.parse({"Records": batch}, aggregate_table=self._aggregate_table, schema=self._schema)
         if self._environment.get("ON_SOURCE_EXPIRY") == "keep":
             self._until_kept(parsed)
         self._until_done(reconcile.replay(parsed))
@@ -139,13 +142,19 @@ class Function:
 
     def _store(self) -> Store:
         return Store(
-            self._client, aggregate_table=AGGREGATE_TABLE, ledger_table=LEDGER_TABLE, definition=self.definition
+            self._client,
+            aggregate_table=self._aggregate_table,
+            ledger_table=LEDGER_TABLE,
+            definition=self.definition,
+            schema=self._schema,
         )
+
+    def _source(self) -> SourceTable:
+        return SourceTable(self._client, table=SOURCE_TABLE, key_attributes=["id"], schema=self._schema)
 
     def _until_done(self, targets: list[reconcile.Target]) -> None:
         def work(context: Context) -> reconcile.Reconciliation:
-            source = SourceTable(self._client, table=SOURCE_TABLE, key_attributes=["id"])
-            return self._reconcile(targets, source, context)
+            return self._reconcile(targets, self._source(), context)
 
         while True:
             task = self._process(work)

@@ -92,6 +92,9 @@ MUTANTS = (
         "if entry is not None and entry.version >= self.version:",
         "if entry is None or entry.version >= self.version:",
     ),
+    # Rows in the source table
+    Mutant("records of rows count as items do", "records", "    return schema.has_row(key)\n", "    return False\n"),
+    Mutant("a backfill takes rows for items", "source", "if not self._schema.has_row(key)]", "]"),
     # Rows
     Mutant(
         "a row is deleted whatever it holds",
@@ -139,8 +142,8 @@ MUTANTS = (
     Mutant(
         "when a row expires is not a condition",
         "store",
-        'conditions.append("(attribute_not_exists(pk) OR expires_at = :expires_at)")',
-        'conditions.append("(attribute_not_exists(pk) OR :expires_at = :expires_at)")',
+        'conditions.append("(attribute_not_exists(#pk) OR #expires_at = :expires_at)")',
+        'conditions.append("(attribute_not_exists(#pk) OR :expires_at = :expires_at)")',
     ),
     # Extremes and distinct values
     Mutant(
@@ -190,6 +193,32 @@ MUTANTS = (
         "apply",
         "            self._known.references[value] = count\n",
         "            pass\n",
+    ),
+    # Rows that are spread over parts
+    Mutant(
+        "a distinct value is counted in the part of its item",
+        "contributions",
+        "keys.values_part(keys.spread(value, aggregate.write_shards))",
+        "keys.values_part(keys.spread(entry_key, aggregate.write_shards))",
+    ),
+    Mutant(
+        "the part of an item is that of what it adds",
+        "contributions",
+        "own = keys.part(keys.spread(entry_key, aggregate.write_shards))",
+        "own = keys.part(keys.spread(str(shares), aggregate.write_shards))",
+        "deliveries",
+    ),
+    Mutant(
+        "items that share values are read as items of the row",
+        "reading",
+        '_sums(["items"], numbered)',
+        '_sums(["items"], found)',
+    ),
+    Mutant(
+        "of the parts the first tells what came last",
+        "reading",
+        "(max, timed[::-1])",
+        "(min, timed)",
     ),
     # Classification of errors and answers
     Mutant(
@@ -257,8 +286,8 @@ MUTANTS = (
     Mutant(
         "a deletion is not seen",
         "records",
-        'computed=compute(definition, None if newest.event_name == "REMOVE" else newest.new_image, newest.arrived_at)',
-        "computed=compute(definition, newest.new_image or newest.old_image)",
+        '            definition, None if newest.event_name == "REMOVE" else newest.new_image, newest.entry_key, ',
+        "            definition, newest.new_image or newest.old_image, newest.entry_key, ",
     ),
     Mutant(
         "a bad item blocks its batch",
@@ -325,7 +354,7 @@ MUTANTS = (
     Mutant(
         "a replay raises the version only",
         "reconcile",
-        "computed=compute(self._definition, image, target.arrived_at),",
+        "computed=compute(self._definition, image, target.entry_key, target.arrived_at),",
         "computed=(from_text(entry.contributions if entry else NO_CONTRIBUTIONS), None),",
     ),
     # Delivery watermark
@@ -409,7 +438,7 @@ MUTANTS = (
     Mutant(
         "an empty row stays for ever",
         "watermark",
-        'update.set("expires_at", "expires_at", {"N": str(expires_at)})',
+        'update.set("expires_at", schema.ttl_attribute, {"N": str(expires_at)})',
         "pass",
         "deliveries",
     ),

@@ -4,6 +4,7 @@ Nothing here uses the package: the declarations are what it is given, the recomp
 """
 
 import json
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -56,6 +57,16 @@ BEFORE: dict[str, Any] = {
     },
     "by_note": {"group_by": ["note"], "measures": {"orders": {"function": "count"}}},
 }
+_HOT: dict[str, Any] = {
+    "orders": {"function": "count"},
+    "prices": {"function": "percentile", "value": "price"},
+    "cheapest": {"function": "min", "value": "price"},
+    "latest": {"function": "last", "value": "note", "order_by": "at"},
+    "notes": {"function": "distinct", "value": "note"},
+}
+#: One more, with a row that is spread over parts, before and after a change of how many they are.
+HOT_BEFORE = {"hot": {"write_shards": 3, "measures": _HOT}}
+HOT_AFTER = {"hot": {"write_shards": 2, "measures": _HOT}}
 #: Of those before the change what can be kept without a ledger: measures that are sums.
 LINEAR: dict[str, Any] = {
     name: aggregate
@@ -66,7 +77,7 @@ LINEAR: dict[str, Any] = {
             if body["function"] not in ("min", "max", "first", "last", "distinct")
         }
     }
-    for name, aggregate in BEFORE.items()
+    for name, aggregate in (BEFORE | HOT_BEFORE).items()
 }
 AFTER: dict[str, Any] = {
     "by_product": BEFORE["by_product"],
@@ -141,7 +152,7 @@ def shares(aggregates: dict[str, Any], item: Item) -> dict[Key, Share]:
         return {}
     product, at, note = item["product"]["S"], item["at"]["S"], item["note"]["S"]
     quantity, price = Decimal(item["quantity"]["N"]), Decimal(item["price"]["N"])
-    moment = Decimal(int(datetime.fromisoformat(at).timestamp()) * 1_000_000)
+    moment = _moment(item)
     one, none = Decimal(1), Decimal(0)
     found = {
         (f"by_product#{product}", "all"): Share(
@@ -153,7 +164,8 @@ def shares(aggregates: dict[str, Any], item: Item) -> dict[Key, Share]:
             },
         )
     }
-    if aggregates is not AFTER:
+    changed = "by_product_month" in aggregates
+    if not changed:
         if quantity > 0:
             numbers = {"quantity": quantity, "price_sum": price, "spread_sum": price, _bin(price): one}
             found["total", "all"] = Share(numbers | {"spread_sum_of_squares": price * price})
@@ -169,16 +181,64 @@ def shares(aggregates: dict[str, Any], item: Item) -> dict[Key, Share]:
         found[f"by_product_month#{product}", f"month#{at[:7]}"] = Share(
             {"revenue": quantity * price}, {"notes": note}, {"cheapest": (price, [("lowest", "cheapest")], None)}
         )
-    days = LONGER_RETENTION_DAYS if aggregates is AFTER else RETENTION_DAYS
+    days = LONGER_RETENTION_DAYS if changed else RETENTION_DAYS
     found["by_day", f"day#{at[:10]}"] = Share(
         {"orders": one},
         {"products": product},
         {"most": (quantity, [("highest", "most")], None)},
         end_of_day(at) + int(timedelta(days).total_seconds()),
     )
+    if "hot" in aggregates:
+        hot = _hot(item)
+        found[f"hot#=part/{_part(aggregates, item)}", "all"] = Share(hot.numbers, {}, hot.indexed)
+        found[f"hot#=values/{_spread(aggregates, note)}", "all"] = Share({}, hot.values)
     if aggregates is LINEAR:
-        return {row: Share(share.numbers, expires_at=share.expires_at) for row, share in found.items()}
+        return {row: Share(share.numbers, expires_at=share.expires_at) for row, share in found.items() if share.numbers}
     return found
+
+
+def _hot(item: Item) -> Share:
+    """What an item adds to the row that is spread over parts."""
+    price = Decimal(item["price"]["N"])
+    return Share(
+        {"orders": Decimal(1), _bin(price): Decimal(1)},
+        {"notes": item["note"]["S"]},
+        {
+            "cheapest": (price, [("lowest", "cheapest")], None),
+            "latest@at": (_moment(item), [("highest", "latest")], {"S": item["note"]["S"]}),
+        },
+    )
+
+
+def _part(aggregates: dict[str, Any], item: Item) -> int:
+    """The part of the row that an item belongs to: the same whatever the item holds."""
+    return _spread(aggregates, f"item#{item['id']['S']}")
+
+
+def _spread(aggregates: dict[str, Any], text: str) -> int:
+    shards: int = aggregates["hot"]["write_shards"]
+    return zlib.crc32(text.encode()) % shards
+
+
+def in_one_piece(
+    aggregates: dict[str, Any], items: Iterable[Item], kept: Mapping[str, Item] = MappingProxyType({})
+) -> Item:
+    """The measures of the row that is spread over parts, as they are to be read; empty where it has no items.
+
+    The arguments are those of :func:`rows`.
+    """
+    found = [
+        # At the same time the part decides before the item does.
+        (f"{_part(aggregates, item)}#{owner}", Share(_hot(item).numbers) if aggregates is LINEAR else _hot(item))
+        for owner, item in [*((f"item#{item['id']['S']}", item) for item in items), *kept.items()]
+        if not is_bad(item)
+    ]
+    return measures(found) if found else {}
+
+
+def _moment(item: Item) -> Decimal:
+    """The time of an order in microseconds since 1970."""
+    return Decimal(int(datetime.fromisoformat(item["at"]["S"]).timestamp()) * 1_000_000)
 
 
 def _bin(price: Decimal) -> str:
@@ -195,12 +255,14 @@ def end_of_day(at: str) -> int:
 
 def description(aggregates: dict[str, Any], key: Key) -> dict[str, Any]:
     """The readable attributes of a row."""
-    aggregate, grouped, value = key[0].partition("#")
-    (attribute,) = aggregates[aggregate].get("group_by") or [""]
+    aggregate, _, rest = key[0].partition("#")
     readable: dict[str, Any] = {
         "aggregate": {"S": aggregate},
-        "group": {"M": {attribute: {"S": value}} if grouped else {}},
+        "group": {"M": {attribute: {"S": rest} for attribute in aggregates[aggregate].get("group_by", [])}},
     }
+    kind, _, number = rest.partition("/")
+    if kind in ("=part", "=values"):
+        readable["part" if kind == "=part" else "values_part"] = {"N": number}
     if "rank_by" in aggregates[aggregate]:
         readable["rank_group"] = {"S": f"{aggregate}#{key[1]}"}
     unit, _, start = key[1].partition("#")

@@ -11,6 +11,8 @@ from .weather import FAULTS, Weather
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 #: What a change of one item can need: its entry, and what it takes back from and puts into rows and their indexes.
 LEAST_ACTIONS = 1 + 2 * 13
+#: What it needs besides for the row that is spread over parts.
+SPREAD_ACTIONS = 2 * 5
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,9 @@ class Scenario:
     stream is, so that no record tells of them. In a ``storm`` of so many seconds hardly any write succeeds, in an
     ``outage`` none is allowed. In the middle of the writes there is a ``lull``, long enough for rows to pass their
     retention. ``keeps_expired`` says that what an item contributed stays when TTL deletes it. ``actions`` is how many a
-    transaction may have: with fewer than DynamoDB's 100, a small batch becomes many transactions. Of what happens once
-    or several times, ``None`` and 0 mean never.
+    transaction may have: with fewer than DynamoDB's 100, a small batch becomes many transactions. ``same_table`` says
+    that rows are kept in the source table, ``spread`` that there is a row that is spread over parts. Of what happens
+    once or several times, ``None`` and 0 mean never.
     """
 
     keys: int
@@ -45,6 +48,8 @@ class Scenario:
     lull: float = 0.0
     keeps_expired: bool = False
     actions: int = MAX_ACTIONS
+    same_table: bool = False
+    spread: bool = False
 
     @property
     def backfills(self) -> bool:
@@ -94,7 +99,10 @@ def scenario(random: Random) -> Scenario:
         lull=random.choice((0.0, 0.0, 0.0, DAY, 2 * DAY, 4 * DAY)),
         keeps_expired=sometimes(0.15),
         actions=random.choice((LEAST_ACTIONS, LEAST_ACTIONS + 12, MAX_ACTIONS)),
+        spread=sometimes(0.05),
     )
+    if drawn.spread:
+        drawn = replace(drawn, actions=max(drawn.actions, LEAST_ACTIONS + SPREAD_ACTIONS))
     if drawn.keeps_expired:
         # What has expired is not computed anew, neither under another declaration nor for a row that refused it.
         return replace(drawn, definition_change=False, refusing_row=False)

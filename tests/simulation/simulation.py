@@ -2,16 +2,18 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from random import Random
 from typing import Any
 
 from aggregator.contributions import from_text
+from aggregator.definition import Aggregate
 from aggregator.ledger import ITEM
+from aggregator.reading import merged, partition_keys
 from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE
 
-from . import orders
+from . import orders, same_table
 from .dynamodb import Change, DynamoDB
 from .function import Function, Wrong, virtual
 from .mapping import Mapping, Record
@@ -49,6 +51,8 @@ def simulate(
     """
     random = Random(seed)  # noqa: S311 - no secret
     chosen = drawn or scenario(random)
+    if drawn is None and database is None and seed % same_table.EACH == 0:
+        chosen = replace(chosen, same_table=True)
     scheduler = Scheduler(random, trace)
     scheduler.log("%s", chosen)
     simulation = _Simulation(scheduler, chosen, database)
@@ -61,7 +65,10 @@ def simulate(
 
 
 #: What stands in a row besides measures and the number of items.
-READABLE = ("pk", "sk", "aggregate", "group", "bucket", "bucket_start", "revision", "expires_at", "rank_group")
+READABLE = (
+    *("pk", "sk", "aggregate", "group", "bucket", "bucket_start", "revision", "expires_at", "rank_group"),
+    *("part", "values_part"),
+)
 
 
 def _expires_at(item: orders.Item | None) -> int | None:
@@ -70,6 +77,15 @@ def _expires_at(item: orders.Item | None) -> int | None:
 
 def _without_zeros(row: orders.Item) -> orders.Item:
     return {name: value for name, value in row.items() if value != {"N": "0"}}
+
+
+def check_parts(aggregate: Aggregate, found: dict[orders.Key, orders.Item], wanted: orders.Item) -> None:
+    """What a reader makes of the parts of the row that is spread is the row in one piece."""
+    parts = [found[pk, "all"] for pk in partition_keys(aggregate, "hot") if (pk, "all") in found]
+    read = merged(aggregate, parts)
+    numbers = {name: value for name, value in read.items() if name not in READABLE}
+    if _without_zeros(numbers) != _without_zeros(wanted):
+        raise Wrong(f"the parts of the row hot are read as {read}, in one piece it is {wanted}")
 
 
 class _Simulation:
@@ -85,10 +101,12 @@ class _Simulation:
         self._parts: dict[orders.Key, dict[str, orders.Share]] = {}
         self._weather = Weather(**vars(scenario.weather))
         self._stream = Stream(scheduler, self._database)
-        self._aggregates = orders.BEFORE
+        self._aggregates = orders.BEFORE | (orders.HOT_BEFORE if scenario.spread else {})
         client = Client(scheduler, self._database, self._weather)
-        keep = {"ON_SOURCE_EXPIRY": "keep"} if scenario.keeps_expired else {}
-        self.function = Function(scheduler, client, orders.BEFORE, scenario.timeout, **keep)
+        settings = {"ON_SOURCE_EXPIRY": "keep"} if scenario.keeps_expired else {}
+        if scenario.same_table:
+            settings |= same_table.SETTINGS
+        self.function = Function(scheduler, client, self._aggregates, scenario.timeout, **settings)
         #: The on-failure destination: what the mappings gave up, and whether it was replayed.
         self._given_up: deque[list[Record]] = deque()
         self._replays: list[Task] = []
@@ -184,8 +202,8 @@ class _Simulation:
 
     def _change_definition(self) -> None:
         self._scheduler.log("the definition changes")
-        self._aggregates = orders.AFTER
-        self.function.deploy(orders.AFTER)
+        self._aggregates = orders.AFTER | (orders.HOT_AFTER if self._scenario.spread else {})
+        self.function.deploy(self._aggregates)
         # No invocation under the earlier definition can be running after that, nor a request of one be on its way.
         self._scheduler.sleep(self._scenario.timeout + LATEST)
         self._backfill()
@@ -204,7 +222,11 @@ class _Simulation:
 
     def _refuse_for_a_while(self) -> None:
         self._weather.refusing = self._scheduler.random.choice(
-            [*(f"by_product#{product}" for product in orders.PRODUCTS), "by_day", "total"]
+            [
+                *(f"by_product#{product}" for product in orders.PRODUCTS),
+                *("by_day", "total"),
+                *(["hot#=values/0"] if self._scenario.spread else []),
+            ]
         )
         self._scheduler.sleep(self._scheduler.random.random() * 120)
         self._weather.refusing = None
@@ -232,9 +254,22 @@ class _Simulation:
             for item in self._items(table):
                 # TTL takes its time, for each item another.
                 if orders.is_past(_expires_at(item), self._scheduler.now) and self._scheduler.random.random() < 0.7:
-                    self._database.delete_item(TableName=table, Key={name: item[name] for name in ("pk", "sk")})
+                    place, key = self._place(table, (item["pk"]["S"], item["sk"]["S"]))
+                    self._database.delete_item(TableName=place, Key=key)
+
+    def _place(self, table: str, key: orders.Key) -> tuple[str, orders.Item]:
+        """Where an item of the ledger or a row is: the table and the primary key there."""
+        if table == AGGREGATE_TABLE and self._scenario.same_table:
+            return SOURCE_TABLE, same_table.key_of(key)
+        return table, {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
 
     def _items(self, table: str) -> list[orders.Item]:
+        """The entries, the source items, or the rows as they would be in a table of their own."""
+        if self._scenario.same_table and table != LEDGER_TABLE:
+            items = self._database.items(SOURCE_TABLE)
+            if table == AGGREGATE_TABLE:
+                return same_table.rows_in(items)
+            return [item for item in items if not same_table.is_row(item["id"]["S"])]
         if isinstance(self._database, DynamoDB):
             return self._database.items(table)
         pages = self._database.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
@@ -249,6 +284,8 @@ class _Simulation:
 
     def _check_commit(self, commits: list[Change]) -> None:
         """The invariant, after each write: a row is the sum of the contributions in the ledger."""
+        if self._scenario.same_table:
+            commits = same_table.commits(commits, self._stream)
         touched = set()
         for table, key, old, new in commits:
             if table == LEDGER_TABLE and key[1] == ITEM:
@@ -263,11 +300,9 @@ class _Simulation:
             self._check_row(row, self._row(row))
 
     def _row(self, row: orders.Key) -> orders.Item | None:
-        key = {"pk": {"S": row[0]}, "sk": {"S": row[1]}}
-        found: orders.Item | None = self._database.get_item(
-            TableName=AGGREGATE_TABLE, Key=key, ConsistentRead=True
-        ).get("Item")
-        return found
+        table, key = self._place(AGGREGATE_TABLE, row)
+        found: orders.Item | None = self._database.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+        return same_table.as_own(found) if found and self._scenario.same_table else found
 
     def _check_entry(self, old: orders.Item | None, new: orders.Item | None) -> set[orders.Key]:
         if old is not None and new is not None and new["version"]["S"] < old["version"]["S"]:
@@ -331,6 +366,9 @@ class _Simulation:
                 row["expires_at"] = wanted.get(key, {}).get("expires_at", expires_at)
             if row != wanted.get(key, {}):
                 raise Wrong(f"the row {key} is {row or 'not there'}, recomputed it is {wanted.get(key, 'not there')}")
+        if self._scenario.spread:
+            whole = orders.in_one_piece(self._aggregates, items, kept)
+            check_parts(self.function.definition.aggregates["hot"], found, whole)
         self._check_ledger(items)
 
     def _check_ledger(self, items: list[orders.Item]) -> None:

@@ -63,7 +63,8 @@ class Stream:
         self._database.delete_item(TableName=SOURCE_TABLE, Key={"id": {"S": key}})
         self._record(key, "REMOVE", None, old, expired=expired)
 
-    def _record(self, key: str, name: str, new: Item | None, old: Item | None, *, expired: bool = False) -> None:
+    def _change(self, key: str, name: str, new: Item | None, old: Item | None) -> dict[str, Any]:
+        """The next record."""
         self._sequence_number += self._scheduler.random.randint(1, 3)
         number = str(self._sequence_number)
         change: dict[str, Any] = {
@@ -76,7 +77,11 @@ class Stream:
             change["NewImage"] = new
         if old is not None:
             change["OldImage"] = old
-        record = {"eventName": name, "eventSource": "aws:dynamodb", "eventSourceARN": STREAM_ARN, "dynamodb": change}
+        return {"eventName": name, "eventSource": "aws:dynamodb", "eventSourceARN": STREAM_ARN, "dynamodb": change}
+
+    def _record(self, key: str, name: str, new: Item | None, old: Item | None, *, expired: bool = False) -> None:
+        record = self._change(key, name, new, old)
+        number = record["dynamodb"]["SequenceNumber"]
         if expired:
             record["userIdentity"] = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
         shard = next(shard for shard in self._open if slot(key) in shard.slots)
@@ -87,6 +92,17 @@ class Stream:
         self.newest[key] = (version, self._scheduler.now, name != "REMOVE")
         self._scheduler.log("source: %s %s %s in %s", name, key, number, shard.name)
         self._scheduler.notify(self.grown)
+
+    def row_changed(self, key: str, old: Item | None, new: Item | None) -> None:
+        """A row in this table has changed: the stream has a record of it as of any other item.
+
+        Nobody waits for those that come after the end of the shards.
+        """
+        open_shards = [shard for shard in self._open if slot(key) in shard.slots and not shard.closed]
+        if open_shards and old != new:
+            name = "REMOVE" if new is None else "MODIFY" if old else "INSERT"
+            open_shards[0].records.append(self._change(key, name, new, old))
+            self._scheduler.notify(self.grown)
 
     @staticmethod
     def version(number: str) -> str:

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutErr
 
 from aggregator.handler import CONNECT_TIMEOUT, READ_TIMEOUT
 
+from .same_table import row_of
 from .scheduler import Scheduler
 
 #: A request that the client has given up on may still be carried out, at most so many seconds later.
@@ -189,7 +190,7 @@ class Client:
         refused = False
         for index, action in enumerate(actions):
             update = action.get("Update")
-            if update and update["Key"]["pk"]["S"] == self._weather.refusing and reasons[index]["Code"] == "None":
+            if update and _partition_key(update["Key"]) == self._weather.refusing and reasons[index]["Code"] == "None":
                 reasons[index] = {"Code": "ValidationError", "Message": "the row takes no numbers"}
                 refused = True
         if refused:
@@ -204,6 +205,11 @@ class Client:
             "Responses": {table: found},
             "UnprocessedKeys": {table: {**request, "Keys": left}} if left else {},
         }
+
+
+def _partition_key(key: dict[str, Any]) -> str:
+    """Of a row, wherever it stands."""
+    return str(key["pk"]["S"]) if "pk" in key else row_of(key["id"]["S"])[0]
 
 
 def _summary(arguments: dict[str, Any]) -> str:
@@ -221,7 +227,8 @@ def _summary(arguments: dict[str, Any]) -> str:
         values = {name: next(iter(v.values())) for name, v in arguments.get("ExpressionAttributeValues", {}).items()}
         kind = "update" if "UpdateExpression" in arguments else "delete"
         numbers = {name: value for name, value in values.items() if name[1:] in ("items", "leaving") or name[1] == "m"}
-        return f"{kind} {arguments['Key']['pk']['S']} {arguments['Key']['sk']['S']} {numbers}"
+        key = " ".join(str(value["S"]) for value in arguments["Key"].values())
+        return f"{kind} {key} {numbers}"
     return arguments.get("TableName", "")
 
 

@@ -17,10 +17,18 @@ mock_provider "aws" {
     defaults = { arn = "arn:aws:s3:::retail-failures-123456789012-us-east-1" }
   }
 
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:us-east-1:123456789012:retail-alarms" }
+  }
+
+  mock_resource "aws_kms_key" {
+    defaults = { arn = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555" }
+  }
+
   mock_resource "aws_dynamodb_table" {
     defaults = {
       arn        = "arn:aws:dynamodb:us-east-1:123456789012:table/retail"
-      stream_arn = "arn:aws:dynamodb:us-east-1:123456789012:table/retail/stream/2025-01-01T00:00:00.000"
+      stream_arn = "arn:aws:dynamodb:us-east-1:123456789012:table/retail-source/stream/2025-01-01T00:00:00.000"
     }
   }
 }
@@ -41,6 +49,11 @@ run "the_complete_example_can_be_applied" {
     condition     = length(output.api_id) > 0
     error_message = "It has an API."
   }
+
+  assert {
+    condition     = output.dashboard_name == null && output.alarm_topic_arn == null
+    error_message = "Alarms cost something, so they are there only if asked for."
+  }
 }
 
 run "two_stacks_of_the_example_differ_in_every_name" {
@@ -53,13 +66,14 @@ run "two_stacks_of_the_example_differ_in_every_name" {
   variables {
     name                = "retail-two"
     deletion_protection = false
+    create_monitoring   = true
   }
 
   assert {
     condition = alltrue([
       for name in [output.source_table_name, output.aggregate_table_name, output.ledger_table_name, output.function_name] :
       startswith(name, "retail-two-")
-    ]) && output.log_group_name == "/aws/lambda/retail-two-aggregator"
+    ]) && output.log_group_name == "/aws/lambda/retail-two-aggregator" && output.dashboard_name == "retail-two"
     error_message = "Every name begins with the given one."
   }
 }

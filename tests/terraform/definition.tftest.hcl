@@ -37,7 +37,7 @@ run "a_definition_that_uses_everything_is_accepted" {
           p_rough   = { function = "percentile", value = "latency", accuracy = 0.1 }
         }
       }
-      total = { measures = { lines = { function = "count" } } }
+      total = { measures = { lines = { function = "count" }, customers = { function = "distinct", value = "customer" } }, write_shards = 50 }
     }
     append_only = true
   }
@@ -77,7 +77,7 @@ run "a_definition_that_uses_everything_is_accepted" {
           p_rough   = { function = "percentile", value = "latency", accuracy = 0.1 }
         }
       }
-      total = { measures = { lines = { function = "count" } } }
+      total = { measures = { lines = { function = "count" }, customers = { function = "distinct", value = "customer" } }, write_shards = 50 }
     }))
     error_message = "The definition is handed over as gzipped JSON in base64."
   }
@@ -363,7 +363,7 @@ run "a_measure_does_not_take_the_name_of_another_attribute_of_the_row" {
     aggregates = {
       a = {
         measures = {
-          for name in ["pk", "sk", "aggregate", "group", "bucket", "bucket_start", "items", "revision", "expires_at", "rank_group", "item"] :
+          for name in ["pk", "sk", "aggregate", "group", "bucket", "bucket_start", "items", "revision", "expires_at", "rank_group", "part", "values_part", "item"] :
           name => { function = "count" }
         }
       }
@@ -379,8 +379,8 @@ run "a_measure_does_not_take_the_name_of_another_attribute_of_the_row" {
   assert {
     condition = output.problems == tolist(concat(
       [
-        for name in ["aggregate", "bucket", "bucket_start", "expires_at", "group", "items", "pk", "rank_group", "revision", "sk"] :
-        "aggregates.a.measures.${name}: every row has an attribute of this name. Use a name other than aggregate, bucket, bucket_start, expires_at, group, items, pk, rank_group, revision, sk."
+        for name in ["aggregate", "bucket", "bucket_start", "expires_at", "group", "items", "part", "pk", "rank_group", "revision", "sk", "values_part"] :
+        "aggregates.a.measures.${name}: every row has an attribute of this name. Use a name other than aggregate, bucket, bucket_start, expires_at, group, items, part, pk, rank_group, revision, sk, values_part."
       ],
       ["aggregates.b.measures: price and price_sum are kept in the same attribute of a row, price_sum. Rename one of them."],
     ))
@@ -1059,6 +1059,36 @@ run "groups_are_ranked_by_a_measure_that_is_one_number_of_the_row" {
   }
 }
 
+run "rows_are_spread_over_2_to_50_parts_and_then_not_ranked" {
+  command = plan
+
+  module {
+    source = "./modules/definition"
+  }
+
+  variables {
+    aggregates = merge(
+      {
+        for name, shards in { one = 1, few = 2, most = 50, more = 51, half = 2.5, none = 0 } : name => {
+          measures                = { m = { function = "count" } }, write_shards = shards
+        }
+      },
+      { ranked = { measures = { m = { function = "count" } }, rank_by = "m", write_shards = 4 } },
+    )
+  }
+
+  assert {
+    condition = output.problems == tolist([
+      "aggregates.half.write_shards: 2.5 is out of range. Use a whole number of parts from 2 to 50, or leave it out to keep a row in one item.",
+      "aggregates.more.write_shards: 51 is out of range. Use a whole number of parts from 2 to 50, or leave it out to keep a row in one item.",
+      "aggregates.none.write_shards: 0 is out of range. Use a whole number of parts from 2 to 50, or leave it out to keep a row in one item.",
+      "aggregates.one.write_shards: 1 is out of range. Use a whole number of parts from 2 to 50, or leave it out to keep a row in one item.",
+      "aggregates.ranked.write_shards: it excludes rank_by, because an index would sort the parts of rows instead of rows. Leave one of them out, or declare a second aggregate without write_shards for the ranking.",
+    ])
+    error_message = join("\n", output.problems)
+  }
+}
+
 run "what_rows_are_ranked_by_is_a_number_in_all_of_them" {
   command = plan
 
@@ -1139,13 +1169,13 @@ run "a_change_that_does_not_fit_into_a_transaction_is_refused_with_the_numbers" 
         time_bucket = { attribute = "at", unit = "day" }
         measures    = { for i in range(24) : "m${i}" => { function = "max", value = "x" } }
       }
-      c = { measures = { lines = { function = "count" } } }
+      c = { measures = { lines = { function = "count" }, buyers = { function = "distinct", value = "x" } }, write_shards = 2 }
     }
   }
 
   assert {
     condition = output.problems == tolist([
-      "aggregates: a change of one item has to fit into one transaction, which takes 49 rows and index entries, and these take 50. Each aggregate takes units x (1 + measures of function distinct, first, last, max, min): a 4 x (1 + 5) = 24, b 1 x (1 + 24) = 25, c 1 x (1 + 0) = 1. Declare fewer here, and the others in a second instance of the module on the same stream.",
+      "aggregates: a change of one item has to fit into one transaction, which takes 49 rows and index entries, and these take 52. Each aggregate takes units x (1 + measures of function distinct, first, last, max, min), with write_shards a distinct twice: a 4 x (1 + 5) = 24, b 1 x (1 + 24) = 25, c 1 x (1 + 2) = 3. Declare fewer here, and the others in a second instance of the module on the same stream.",
     ])
     error_message = join("\n", output.problems)
   }

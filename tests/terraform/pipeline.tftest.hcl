@@ -23,6 +23,14 @@ mock_provider "aws" {
       invoke_url    = "https://abc123.execute-api.eu-west-1.amazonaws.com/v1"
     }
   }
+
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-west-1:123456789012:sales-alarms" }
+  }
+
+  mock_resource "aws_kms_key" {
+    defaults = { arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555" }
+  }
 }
 
 override_resource {
@@ -68,8 +76,18 @@ run "name_keys_and_aggregates_are_enough" {
   }
 
   assert {
+    condition     = output.alarm_arns == null && output.alarm_topic_arn == null && output.health_alarm_arn == null && output.dashboard_name == null
+    error_message = "There are no alarms and no dashboard unless asked for."
+  }
+
+  assert {
     condition     = length(output.event_source_mapping_uuid) > 0
     error_message = "The mapping can be named."
+  }
+
+  assert {
+    condition     = output.operations == { function_arn = output.function_arn, source_table_name = "sales-source", failure_bucket_name = output.failure_bucket_name, event_source_mapping_uuid = output.event_source_mapping_uuid }
+    error_message = "The operators' command line is told what it works on."
   }
 }
 
@@ -224,4 +242,74 @@ run "attributes_of_an_api_that_is_not_made_are_refused" {
   }
 
   expect_failures = [var.api]
+}
+
+run "with_create_monitoring_all_of_the_pipeline_is_watched" {
+  command = apply
+
+  variables {
+    create_api        = true
+    api               = { attributes = { order = { type = "S" }, line = { type = "N" } } }
+    create_monitoring = true
+    monitoring        = { alarms = { throttles = { enabled = false } } }
+  }
+
+  assert {
+    condition = toset(keys(output.alarm_arns)) == toset([
+      "api_5xx", "api_latency", "destination_failures", "dropped_events", "duration", "errors", "failed_records",
+      "iterator_age", "quarantined", "read_throttling_aggregates", "read_throttling_ledger", "read_throttling_source",
+      "write_throttling_aggregates", "write_throttling_ledger", "write_throttling_source",
+    ])
+    error_message = "Function, mapping, tables and API have alarms, but for those left out."
+  }
+
+  assert {
+    condition     = output.alarm_topic_arn == "arn:aws:sns:eu-west-1:123456789012:sales-alarms" && length(output.health_alarm_arn) > 0 && output.dashboard_name == "sales"
+    error_message = "Topic, composite alarm and dashboard can be found."
+  }
+}
+
+run "without_ledger_and_api_they_are_not_watched" {
+  command = apply
+
+  variables {
+    delivery          = "none"
+    create_monitoring = true
+    monitoring = {
+      create_topic     = false
+      topic_arn        = "arn:aws:sns:eu-west-1:123456789012:on-call"
+      create_dashboard = false
+    }
+  }
+
+  assert {
+    condition     = contains(keys(output.alarm_arns), "unusable") && length([for alarm in keys(output.alarm_arns) : alarm if alarm == "quarantined" || startswith(alarm, "api_") || endswith(alarm, "_ledger")]) == 0
+    error_message = "What is not there is not watched."
+  }
+
+  assert {
+    condition     = output.alarm_topic_arn == "arn:aws:sns:eu-west-1:123456789012:on-call" && output.dashboard_name == null
+    error_message = "A topic may be given, and the dashboard left out."
+  }
+}
+
+run "monitoring_without_the_lines_that_have_the_metrics_is_refused" {
+  command = plan
+
+  variables {
+    create_monitoring = true
+    log_level         = "WARN"
+  }
+
+  expect_failures = [var.create_monitoring]
+}
+
+run "alarms_that_are_not_made_are_refused" {
+  command = plan
+
+  variables {
+    monitoring = { alarms = { errors = { threshold = 3 } } }
+  }
+
+  expect_failures = [var.monitoring]
 }

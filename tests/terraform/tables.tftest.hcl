@@ -65,25 +65,25 @@ run "rows_and_ledger_entries_have_pk_and_sk_and_expire_at_expires_at" {
   }
 
   assert {
-    condition     = aws_dynamodb_table.aggregates.name == "sales-aggregates" && one(aws_dynamodb_table.ledger).name == "sales-ledger"
+    condition     = aws_dynamodb_table.aggregates[0].name == "sales-aggregates" && one(aws_dynamodb_table.ledger).name == "sales-ledger"
     error_message = "The tables are <name>-aggregates and <name>-ledger."
   }
 
   assert {
     condition = alltrue([
-      for table in [aws_dynamodb_table.aggregates, one(aws_dynamodb_table.ledger)] :
+      for table in [aws_dynamodb_table.aggregates[0], one(aws_dynamodb_table.ledger)] :
       table.hash_key == "pk" && table.range_key == "sk" && table.ttl[0].enabled && table.ttl[0].attribute_name == "expires_at"
     ])
     error_message = "Keys are pk and sk, the expiry is in expires_at."
   }
 
   assert {
-    condition     = aws_dynamodb_table.aggregates.attribute == toset([{ name = "pk", type = "S" }, { name = "sk", type = "S" }])
+    condition     = aws_dynamodb_table.aggregates[0].attribute == toset([{ name = "pk", type = "S" }, { name = "sk", type = "S" }])
     error_message = "The keys of the aggregate table are strings."
   }
 
   assert {
-    condition     = !coalesce(aws_dynamodb_table.aggregates.stream_enabled, false) && !coalesce(one(aws_dynamodb_table.ledger).stream_enabled, false)
+    condition     = !coalesce(aws_dynamodb_table.aggregates[0].stream_enabled, false) && !coalesce(one(aws_dynamodb_table.ledger).stream_enabled, false)
     error_message = "Nobody reads a stream of these tables."
   }
 }
@@ -117,7 +117,7 @@ run "the_aggregate_table_lists_groups_in_order_only_where_asked_for" {
   }
 
   assert {
-    condition     = length(aws_dynamodb_table.aggregates.global_secondary_index) == 0 && length(output.rank_index_names) == 0
+    condition     = length(aws_dynamodb_table.aggregates[0].global_secondary_index) == 0 && length(output.rank_index_names) == 0
     error_message = "An index costs a write for each change of a row."
   }
 }
@@ -140,19 +140,19 @@ run "groups_are_ranked_in_an_index_of_the_aggregate_table" {
 
   assert {
     condition = alltrue([
-      for index in aws_dynamodb_table.aggregates.global_secondary_index :
+      for index in aws_dynamodb_table.aggregates[0].global_secondary_index :
       index.name == "rank-revenue" && index.hash_key == "rank_group" && index.range_key == "revenue" && index.projection_type == "INCLUDE" && index.non_key_attributes == toset(["aggregate", "bucket", "bucket_start", "group"])
-    ]) && length(aws_dynamodb_table.aggregates.global_secondary_index) == 1
+    ]) && length(aws_dynamodb_table.aggregates[0].global_secondary_index) == 1
     error_message = "The index is rank-revenue: rank_group, revenue, with aggregate, bucket, bucket_start and group."
   }
 
   assert {
-    condition     = aws_dynamodb_table.aggregates.attribute == toset([{ name = "pk", type = "S" }, { name = "sk", type = "S" }, { name = "rank_group", type = "S" }, { name = "revenue", type = "N" }])
+    condition     = aws_dynamodb_table.aggregates[0].attribute == toset([{ name = "pk", type = "S" }, { name = "sk", type = "S" }, { name = "rank_group", type = "S" }, { name = "revenue", type = "N" }])
     error_message = "rank_group is a string, the measure a number."
   }
 
   assert {
-    condition     = alltrue([for index in aws_dynamodb_table.aggregates.global_secondary_index : index.read_capacity == 3 && index.write_capacity == 4])
+    condition     = alltrue([for index in aws_dynamodb_table.aggregates[0].global_secondary_index : index.read_capacity == 3 && index.write_capacity == 4])
     error_message = "The index has the aggregate table's capacity."
   }
 
@@ -188,7 +188,7 @@ run "tables_are_on_demand_recoverable_protected_and_encrypted_by_the_key_of_aws_
 
   assert {
     condition = alltrue([
-      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates, one(aws_dynamodb_table.ledger)] :
+      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates[0], one(aws_dynamodb_table.ledger)] :
       table.billing_mode == "PAY_PER_REQUEST" && table.point_in_time_recovery[0].enabled && table.deletion_protection_enabled && !table.server_side_encryption[0].enabled
     ])
     error_message = "The defaults are on-demand, point-in-time recovery, deletion protection, the key that AWS owns."
@@ -216,7 +216,7 @@ run "each_of_these_can_be_chosen" {
 
   assert {
     condition = alltrue([
-      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates, one(aws_dynamodb_table.ledger)] :
+      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates[0], one(aws_dynamodb_table.ledger)] :
       table.billing_mode == "PROVISIONED" && !table.point_in_time_recovery[0].enabled && !table.deletion_protection_enabled && table.tags["Team"] == "sales"
     ])
     error_message = "All three tables follow the variables."
@@ -224,7 +224,7 @@ run "each_of_these_can_be_chosen" {
 
   assert {
     condition = alltrue([
-      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates, one(aws_dynamodb_table.ledger)] :
+      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates[0], one(aws_dynamodb_table.ledger)] :
       table.server_side_encryption[0].enabled && table.server_side_encryption[0].kms_key_arn == var.kms_key_arn
     ])
     error_message = "All three tables are encrypted by the given key."
@@ -232,7 +232,7 @@ run "each_of_these_can_be_chosen" {
 
   assert {
     condition = [
-      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates, one(aws_dynamodb_table.ledger)] : [table.read_capacity, table.write_capacity]
+      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates[0], one(aws_dynamodb_table.ledger)] : [table.read_capacity, table.write_capacity]
     ] == [[1, 2], [3, 4], [5, 6]]
     error_message = "Each table has its own capacity."
   }

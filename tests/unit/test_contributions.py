@@ -1,6 +1,7 @@
 """Contributions, keys and numbers: the pure core that the ledger remembers."""
 
 import json
+from collections import Counter
 from decimal import Decimal
 
 import pytest
@@ -9,8 +10,11 @@ from aggregator import keys
 from aggregator.contributions import Contribution, RowKey, contributions_of, description, from_text, to_text
 from aggregator.definition import Definition, parse
 from aggregator.items import UnusableItem
+from aggregator.measures import Indexed
 from aggregator.numerics import format_number, to_scale
 from tests.support.stream import image
+
+ENTRY_KEY = "item#1"
 
 
 def definition(**aggregates: object) -> Definition:
@@ -34,21 +38,21 @@ def layout(name: str) -> str:
 
 
 def test_one_item_contributes_to_one_row_of_each_aggregate_that_wants_it():
-    assert contributions_of(SALES, ITEM) == {
+    assert contributions_of(SALES, ITEM, ENTRY_KEY) == {
         RowKey("by_product_day#tea#=2010#=false", "day#2010-12-01"): Contribution(
             {"lines": Decimal(1), "revenue": Decimal("15.3")}, 1_291_248_000 + 2 * 86_400, layout("by_product_day")
         ),
         RowKey("total", "all"): Contribution({"third_sum": Decimal("0.85")}, None, layout("total")),
     }
-    assert contributions_of(SALES, ITEM | image(quantity=0)).keys() == {RowKey("total", "all")}
+    assert contributions_of(SALES, ITEM | image(quantity=0), ENTRY_KEY).keys() == {RowKey("total", "all")}
 
 
 def test_an_aggregate_that_does_not_want_the_item_needs_none_of_its_attributes():
-    assert contributions_of(SALES, image(quantity=0, price=1)).keys() == {RowKey("total", "all")}
+    assert contributions_of(SALES, image(quantity=0, price=1), ENTRY_KEY).keys() == {RowKey("total", "all")}
 
 
 def test_the_text_is_canonical_and_can_be_read_back():
-    contributions = contributions_of(SALES, ITEM)
+    contributions = contributions_of(SALES, ITEM, ENTRY_KEY)
     text = to_text(contributions)
     assert from_text(text) == contributions
     assert text == (
@@ -84,7 +88,7 @@ def test_a_row_is_described_from_its_key():
 )
 def test_the_reason_names_the_place_and_no_value(change, reason):
     with pytest.raises(UnusableItem, match=r"aggregates\." + reason):
-        contributions_of(SALES, ITEM | image(**change))
+        contributions_of(SALES, ITEM | image(**change), ENTRY_KEY)
 
 
 @pytest.mark.parametrize(
@@ -180,16 +184,16 @@ def by(*paths: str, **more: object) -> Definition:
     ],
 )
 def test_an_item_counts_once_for_each_distinct_element(item, expected):
-    assert sorted(rows(contributions_of(by("tags[*]"), item))) == expected
+    assert sorted(rows(contributions_of(by("tags[*]"), item, ENTRY_KEY))) == expected
 
 
 def test_an_item_counts_once_for_each_distinct_member_of_the_elements():
     item = image(lines=[{"sku": "b"}, {"sku": "a"}, {"sku": "b"}, {"sku": None}, {}, "x"], country="fr")
-    assert rows(contributions_of(by("lines[*].sku", "country"), item)) == ["by#b#fr", "by#a#fr"]
+    assert rows(contributions_of(by("lines[*].sku", "country"), item, ENTRY_KEY)) == ["by#b#fr", "by#a#fr"]
     defaulted = by("lines[*].sku", group_defaults={"lines[*].sku": "none"})
-    assert rows(contributions_of(defaulted, item)) == ["by#b", "by#a", "by#none"]
-    assert rows(contributions_of(defaulted, image(lines=[]))) == []
-    assert rows(contributions_of(defaulted, image())) == ["by#none"]
+    assert rows(contributions_of(defaulted, item, ENTRY_KEY)) == ["by#b", "by#a", "by#none"]
+    assert rows(contributions_of(defaulted, image(lines=[]), ENTRY_KEY)) == []
+    assert rows(contributions_of(defaulted, image(), ENTRY_KEY)) == ["by#none"]
 
 
 @pytest.mark.parametrize(
@@ -202,29 +206,31 @@ def test_an_item_counts_once_for_each_distinct_member_of_the_elements():
 )
 def test_a_group_of_elements_that_cannot_be_told(item, reason):
     with pytest.raises(UnusableItem, match=reason):
-        contributions_of(by("tags[*]"), item)
+        contributions_of(by("tags[*]"), item, ENTRY_KEY)
 
 
 @pytest.mark.parametrize("item", [image(), image(country=None)])
 def test_a_default_stands_for_a_missing_attribute(item):
-    assert rows(contributions_of(by("country", group_defaults={"country": "un#known"}), item)) == ["by#un%23known"]
+    assert rows(contributions_of(by("country", group_defaults={"country": "un#known"}), item, ENTRY_KEY)) == [
+        "by#un%23known"
+    ]
     with pytest.raises(UnusableItem, match="attribute country is"):
-        contributions_of(by("country"), item)
+        contributions_of(by("country"), item, ENTRY_KEY)
 
 
 def test_an_item_contributes_to_no_more_rows_than_a_transaction_can_move_it_between():
     units = {"attribute": "at", "units": ["day", "month"]}
     spread = by("tags[*]", time_bucket=units)
-    assert len(contributions_of(spread, image(at=0, tags=list(range(24))))) == 48
+    assert len(contributions_of(spread, image(at=0, tags=list(range(24))), ENTRY_KEY)) == 48
     with pytest.raises(UnusableItem, match=r"by\.group_by: .* 50 writes for its 25 groups of by and 0 for other"):
-        contributions_of(spread, image(at=0, tags=list(range(25))))
+        contributions_of(spread, image(at=0, tags=list(range(25))), ENTRY_KEY)
     # An index entry or a reference count is a write as a row is.
     spread = by("tags[*]", measures={"most": {"function": "max", "value": "at"}})
     with pytest.raises(UnusableItem, match="50 writes for its 25 groups"):
-        contributions_of(spread, image(at=0, tags=list(range(25))))
+        contributions_of(spread, image(at=0, tags=list(range(25))), ENTRY_KEY)
     two = {name: {"group_by": ["tags[*]"], "measures": {"n": {"function": "count"}}} for name in ("a", "b")}
     with pytest.raises(UnusableItem, match="25 writes for its 25 groups of b and 25 for other aggregates; at most 49"):
-        contributions_of(definition(**two), image(tags=list(range(25))))
+        contributions_of(definition(**two), image(tags=list(range(25))), ENTRY_KEY)
 
 
 def test_a_readable_group_leaves_out_the_sign_of_elements_unless_another_path_has_that_name():
@@ -234,8 +240,62 @@ def test_a_readable_group_leaves_out_the_sign_of_elements_unless_another_path_ha
     assert description(both, RowKey("by#a#b", "all"))["group"] == {"M": named}
 
 
+HOT = definition(
+    hot={
+        "group_by": ["product"],
+        "write_shards": 3,
+        "measures": {
+            "n": {"function": "count"},
+            "most": {"function": "max", "value": "price"},
+            "buyers": {"function": "distinct", "value": "buyer"},
+            "shops": {"function": "distinct", "value": "shop"},
+        },
+    }
+)
+
+
+def test_an_item_adds_to_one_part_of_a_row_whatever_it_holds_and_each_value_to_one_part_whoever_holds_it():
+    def of(key, **attributes):
+        return contributions_of(HOT, image(product="tea", **attributes), key)
+
+    layout = HOT.aggregates["hot"].layout
+    indexed = {"most": Indexed(Decimal(1), (("highest", "most"),))}
+    assert of("item#2", price=1, buyer="ann", shop="b") == {
+        RowKey("hot#tea#=part/2", "all"): Contribution({"n": Decimal(1)}, None, layout, indexed),
+        RowKey("hot#tea#=values/0", "all"): Contribution({}, None, layout, distinct={"buyers": "ann"}),
+        RowKey("hot#tea#=values/2", "all"): Contribution({}, None, layout, distinct={"shops": "b"}),
+    }
+    for number in range(20):
+        rows_of_one_item = rows(of("item#2", price=number, buyer=str(number), shop="a"))
+        assert [row for row in rows_of_one_item if "part" in row] == ["hot#tea#=part/2"]
+        of_one_value = of(f"item#{number}", price=1, buyer="ann", shop="ann")
+        assert of_one_value[RowKey("hot#tea#=values/0", "all")].distinct == {"buyers": "ann", "shops": "ann"}
+        assert len(of_one_value) == 2
+
+
+def test_the_parts_of_a_row_are_about_the_same_size():
+    for shards in (2, 3, 8, 50):
+        counts = Counter(keys.spread(f"item#order-{number}", shards) for number in range(shards * 1_000))
+        assert len(counts) == shards
+        assert 800 < min(counts.values()) <= max(counts.values()) < 1_200
+
+
+def test_a_part_says_its_number_and_the_group_of_the_row():
+    group = {"aggregate": {"S": "hot"}, "group": {"M": {"product": {"S": "=part/1"}}}}
+    assert description(HOT, RowKey("hot#%3Dpart/1#=part/2", "all")) == group | {"part": {"N": "2"}}
+    assert description(HOT, RowKey("hot#%3Dpart/1#=values/0", "all")) == group | {"values_part": {"N": "0"}}
+    assert description(by(), RowKey("by", "all")) == {"aggregate": {"S": "by"}, "group": {"M": {}}}
+
+
+def test_the_key_of_a_part_is_never_too_long():
+    longest = max(len(row.pk) for row in contributions_of(HOT, image(product="x" * 2033, price=1, buyer=1, shop=1), ""))
+    assert longest <= 2_048
+    with pytest.raises(UnusableItem, match="too long for a key of at most 2037 bytes"):
+        contributions_of(HOT, image(product="x" * 2034, price=1, buyer=1, shop=1), "")
+
+
 def test_each_unit_is_described_by_its_own_row():
     several = by(time_bucket={"attribute": "at", "units": ["hour", "month"]})
-    found = contributions_of(several, ITEM)
+    found = contributions_of(several, ITEM, ENTRY_KEY)
     assert [key.sk for key in found] == ["hour#2010-12-01T08:00Z", "month#2010-12"]
     assert [description(several, key)["bucket"]["S"] for key in found] == ["hour", "month"]

@@ -70,7 +70,7 @@ def test_all_errors_are_reported_at_once_each_with_its_place():
     ) == [
         "aggregates.Sales: a name is made of a-z, 0-9 and _, begins with a letter and has at most 63 characters",
         "aggregates.sales.having: is not known; the fields are group_by, group_defaults, where, time_bucket, measures, "
-        "rank_by",
+        "rank_by, write_shards",
         "aggregates.sales.group_by: names a more than once",
         "aggregates.sales.group_by[2]: 'b..c' is not an attribute path; write names joined by dots, with [n] for the "
         "n-th element of a list: stock_code, customer.region, lines[0].price",
@@ -235,7 +235,43 @@ def test_a_wrong_measure_is_refused(declared, problem):
     assert any(problem in one for one in found), found
 
 
+@pytest.mark.parametrize("shards", [1, 51, 0, -2, 2.5, "4", True])
+def test_a_number_of_parts_that_is_out_of_range_is_refused(shards):
+    assert problems(aggregate({"m": MAX}, write_shards=shards)) == [
+        "aggregates.a.write_shards: has to be a whole number of parts from 2 to 50"
+    ]
+
+
+def test_a_ranking_of_rows_that_are_spread_over_parts_is_refused():
+    assert problems(aggregate({"m": MAX}, write_shards=4, rank_by="m")) == [
+        "aggregates.a.write_shards: cannot stand next to rank_by, because an index would sort the parts of rows "
+        "instead of rows; remove one of them, or rank in a second aggregate without write_shards"
+    ]
+
+
+@pytest.mark.parametrize("attribute", ["part", "values_part"])
+def test_what_a_part_says_of_itself_is_no_name_for_a_measure(attribute):
+    (problem,) = problems(aggregate({attribute: MAX}))
+    assert problem.endswith(f"the row's attribute {attribute} has another meaning; rename the measure")
+
+
+def test_a_distinct_of_a_row_that_is_spread_takes_two_writes_of_an_item():
+    counted = {f"d{n}": {"function": "distinct", "value": "x"} for n in range(24)}
+    (whole,) = parse(json.dumps(aggregate(counted))).aggregates.values()
+    (spread,) = parse(json.dumps(aggregate(counted, write_shards=2))).aggregates.values()
+    assert (whole.actions, spread.actions) == (25, 49)
+    (problem,) = problems(aggregate(counted | {"m": MAX}, write_shards=2))
+    assert "an item can need 50 writes" in problem
+
+
+def test_over_how_many_parts_a_row_is_spread_changes_the_fingerprint_and_not_the_layout():
+    definitions = [parse(json.dumps(aggregate({"m": MAX}, **more))) for more in ({}, {"write_shards": 2})]
+    assert len({definition.fingerprint for definition in definitions}) == 2
+    assert len({definition.aggregates["a"].layout for definition in definitions}) == 1
+
+
 def test_what_is_just_allowed_is_taken():
+    parse(json.dumps(aggregate({"m": MAX}, write_shards=2) | {"b": {"measures": {"m": MAX}, "write_shards": 50}}))
     parse(
         json.dumps(
             aggregate(

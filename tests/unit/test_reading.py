@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from aggregator.definition import Aggregate, parse
-from aggregator.reading import measures_of
+from aggregator.reading import measures_of, merged, partition_keys
 
 
 def aggregate(**measures: dict[str, object]) -> Aggregate:
@@ -103,3 +103,140 @@ def test_sums_that_no_items_have_give_no_variance():
     row = {"items": {"N": "2"}, "v_sum": {"N": "4"}, "v_sum_of_squares": {"N": "1"}}
     assert measures_of(aggregate(v=declared("variance")), row) == {"v": None}
     assert measures_of(aggregate(v=declared("stddev")), row) == {"v": None}
+
+
+def spread(**measures: dict[str, object]) -> Aggregate:
+    return parse(json.dumps({"sales": {"write_shards": 3, "measures": measures}})).aggregates["sales"]
+
+
+def test_the_keys_of_all_parts_are_told_and_those_of_values_only_where_there_is_a_distinct():
+    assert partition_keys(EVERYTHING, "sales") == ["sales"]
+    parts = [f"sales#tea#=part/{number}" for number in range(3)]
+    assert partition_keys(spread(orders={"function": "count"}), "sales#tea") == parts
+    assert partition_keys(spread(orders={"function": "count"}, products=declared("distinct")), "sales#tea") == [
+        *parts,
+        *(f"sales#tea#=values/{number}" for number in range(3)),
+    ]
+    most = parse(json.dumps({"a": {"write_shards": 50, "measures": {"d": declared("distinct")}}})).aggregates["a"]
+    # One BatchGetItem takes no more.
+    assert len(partition_keys(most, "a")) == 100
+
+
+#: Of the prices 1, 2 and 4, in two parts of three.
+PARTS = [
+    {
+        "pk": {"S": "sales#=part/2"},
+        "sk": {"S": "all"},
+        "aggregate": {"S": "sales"},
+        "group": {"M": {}},
+        "part": {"N": "2"},
+        "revision": {"S": "b"},
+        "expires_at": {"N": "90"},
+        "items": {"N": "1"},
+        "orders": {"N": "1"},
+        "revenue": {"N": "4"},
+        "price_sum": {"N": "4"},
+        "spread_sum": {"N": "4"},
+        "spread_sum_of_squares": {"N": "16"},
+        "prices_bin_p70": {"N": "1"},
+        "prices_bin_p0": {"N": "0"},
+        "cheapest": {"N": "4"},
+        "dearest": {"N": "4"},
+        "opening": {"S": "cocoa"},
+        "opening_at": {"S": "2010-12-01T08:26:00+00:00"},
+        "closing": {"BOOL": False},
+        "closing_at": {"S": "2010-12-01T08:26:00+00:00"},
+        "given_up": {"N": "0"},
+    },
+    {
+        "aggregate": {"S": "sales"},
+        "group": {"M": {}},
+        "part": {"N": "0"},
+        "expires_at": {"N": "80"},
+        "items": {"N": "2"},
+        "orders": {"N": "2"},
+        "revenue": {"N": "99999999999999999999999999999999999999"},
+        "price_sum": {"N": "3"},
+        "spread_sum": {"N": "3"},
+        "spread_sum_of_squares": {"N": "5"},
+        "prices_bin_p0": {"N": "1"},
+        "prices_bin_p35": {"N": "1"},
+        "cheapest": {"N": "1"},
+        "dearest": {"N": "2"},
+        "opening": {"S": "tea"},
+        "opening_at": {"S": "2010-12-01T08:26:00+00:00"},
+        "closing": {"S": "tea"},
+        "closing_at": {"S": "2010-12-01T08:26:00+00:00"},
+    },
+    {"values_part": {"N": "1"}, "items": {"N": "3"}, "products": {"N": "2"}, "expires_at": {"N": "85"}},
+    {"values_part": {"N": "0"}, "items": {"N": "1"}, "products": {"N": "1"}, "expires_at": {"N": "85"}},
+]
+
+
+@pytest.mark.parametrize("parts", [PARTS, PARTS[::-1]])
+def test_the_parts_of_a_row_are_read_as_one(parts):
+    aggregate = spread(
+        orders={"function": "count"},
+        revenue=declared("sum"),
+        price=declared("avg"),
+        spread=declared("variance"),
+        prices=declared("percentile"),
+        cheapest=declared("min"),
+        dearest=declared("max"),
+        opening=declared("first", order_by="at"),
+        closing=declared("last", order_by="at"),
+        products=declared("distinct"),
+        fresh=declared("sum"),
+    )
+    row = merged(aggregate, parts)
+    assert row == {
+        "aggregate": {"S": "sales"},
+        "group": {"M": {}},
+        "expires_at": {"N": "80"},
+        "items": {"N": "3"},
+        "orders": {"N": "3"},
+        "revenue": {"N": "100000000000000000000000000000000000003"},
+        "price_sum": {"N": "7"},
+        "spread_sum": {"N": "7"},
+        "spread_sum_of_squares": {"N": "21"},
+        "prices_bin_p0": {"N": "1"},
+        "prices_bin_p35": {"N": "1"},
+        "prices_bin_p70": {"N": "1"},
+        "cheapest": {"N": "1"},
+        "dearest": {"N": "4"},
+        # At the same time the number of the part decides.
+        "opening": {"S": "tea"},
+        "opening_at": {"S": "2010-12-01T08:26:00+00:00"},
+        "closing": {"BOOL": False},
+        "closing_at": {"S": "2010-12-01T08:26:00+00:00"},
+        "products": {"N": "3"},
+    }
+    found = measures_of(aggregate, row)
+    assert (found["price"], found["fresh"]) == (Decimal("2.3333333333333333333333333333333333333"), None)
+
+
+def test_the_later_part_decides_only_at_the_same_time():
+    aggregate = spread(opening=declared("first", order_by="at"), closing=declared("last", order_by="at"))
+
+    def part(number: int, moment: str) -> dict[str, dict[str, str]]:
+        value, time = {"N": str(number)}, {"S": moment}
+        row = {"opening": value, "opening_at": time, "closing": value, "closing_at": time}
+        return {"part": {"N": str(number)}, "items": {"N": "1"}, **row}
+
+    # As text, the second of them comes before the first.
+    parts = [part(10, "2010-12-01T08:26:00+00:00"), part(9, "2010-12-01T08:26:00.500000+00:00")]
+    row = merged(aggregate, parts)
+    assert (row["opening"], row["closing"]) == ({"N": "10"}, {"N": "9"})
+
+
+def test_empty_parts_are_left_out_and_without_others_there_is_no_row():
+    aggregate = spread(orders={"function": "count"})
+    empty = {"part": {"N": "0"}, "items": {"N": "0"}, "orders": {"N": "0"}, "expires_at": {"N": "5"}}
+    full = {"part": {"N": "1"}, "items": {"N": "2"}, "orders": {"N": "2"}}
+    assert merged(aggregate, [empty, full]) == {"items": {"N": "2"}, "orders": {"N": "2"}}
+    assert merged(aggregate, [empty]) == merged(aggregate, []) == {}
+
+
+def test_a_row_in_one_piece_is_read_in_the_same_way():
+    assert merged(EVERYTHING, [ROW]) == ROW
+    assert merged(EVERYTHING, []) == {}

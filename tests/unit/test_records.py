@@ -112,7 +112,12 @@ def test_only_tombstones_expire_and_only_quarantined_entries_are_listed():
         (
             {
                 "Records": [
-                    {"eventSource": "aws:dynamodb", "eventName": "INSERT", "dynamodb": {"StreamViewType": "KEYS_ONLY"}}
+                    {
+                        "eventSource": "aws:dynamodb",
+                        "eventSourceARN": STREAM_ARN,
+                        "eventName": "INSERT",
+                        "dynamodb": {"StreamViewType": "KEYS_ONLY"},
+                    }
                 ]
             },
             "view type is KEYS_ONLY, without the new images; re-create the stream with NEW_AND_OLD_IMAGES",
@@ -141,7 +146,7 @@ def test_contributions_too_large_for_an_entry_quarantine_their_item():
     count = {"orders": {"function": "count"}}
     many = parse(json.dumps({f"a{n}": {"group_by": ["product"], "measures": count} for n in range(30)}))
     source = SourceTable()
-    batch = records.parse(event([source.put("1", product="\x01" * 2_000), source.put("2", product="x" * 2_000)]))
+    batch = records.parse(event([source.put("1", product="\x01" * 1_900), source.put("2", product="x" * 1_900)]))
     large, small = records.changes(many, batch)
     assert (large.text, large.contributions) == ("[]", {})
     assert large.error == "the contributions are too large for a ledger entry; shorten the group's values"

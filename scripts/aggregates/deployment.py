@@ -1,0 +1,201 @@
+"""A stack in use: clients, the deployed definition, threads, and interruption."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from aggregator import reconcile
+from aggregator.apply import Result, apply
+from aggregator.reconcile import Reconciliation, Target
+from aggregator.records import Change
+from aggregator.row_schema import OWN_TABLE
+from aggregator.source import SourceTable
+from aggregator.store import Store
+
+from .settings import REQUEST_SECONDS, Deployed, Settings, SettingsError, read_deployed
+from .tables import Tables
+
+#: Transactions written at the same time.
+CONCURRENCY = 8
+#: Seconds between two looks at whether the function is still the one that a command began with.
+LOOK_EVERY = 10
+
+
+class Interrupted(Exception):
+    """Somebody asked the command to stop; what was done is done, and the message says how to go on."""
+
+
+class Interruption:
+    """The clock of a command: there is time until somebody asks it to stop, then none."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+
+    def ask(self, *_: Any) -> None:
+        """Ask to stop; also as a handler of signals. Asked twice, it stops at once, which is safe too."""
+        if self._asked.is_set():
+            raise KeyboardInterrupt
+        self._asked.set()
+
+    def stop(self) -> None:
+        """Stop all work that goes by this clock."""
+        self._asked.set()
+
+    def now(self) -> int:
+        """The epoch second."""
+        return int(time.time())
+
+    def remaining(self) -> float:
+        """Seconds in which new calls may be started: plenty, or none."""
+        return 0.0 if self._asked.is_set() else 3_600.0
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, but not after somebody asked to stop."""
+        self._asked.wait(seconds)
+
+    def check(self) -> None:
+        """Raises :class:`Interrupted` where somebody asked to stop."""
+        if self._asked.is_set():
+            raise Interrupted
+
+
+class Deployment:
+    """What the commands need of a stack."""
+
+    def __init__(
+        self, settings: Settings, client: Callable[..., Any], interruption: Interruption, segments: int = 1
+    ) -> None:
+        """``client`` makes boto3 clients from a service's name and ``config``. Raises ``SettingsError``."""
+        self.settings = settings
+        self.clock = interruption
+        self._client = client
+        self.lambda_client = client("lambda")
+        self.deployed = self._read_deployed()[0]
+        self._looked_at = time.monotonic()
+        self.threads = ThreadPoolExecutor(CONCURRENCY + segments, thread_name_prefix="work")
+        self.dynamodb = client("dynamodb", config=Config(retries={"mode": "standard", "total_max_attempts": 10}))
+        described = self.dynamodb.describe_table(TableName=settings.source_table_name)["Table"]
+        key_attributes = [key["AttributeName"] for key in described["KeySchema"]]
+        #: As of some time in the last six hours, as DynamoDB counts.
+        self.item_count = int(described["ItemCount"])
+        schema = self.deployed.schema
+        in_source = schema if self.deployed.aggregate_table == settings.source_table_name else OWN_TABLE
+        # The loops of the package retry by themselves.
+        once = client("dynamodb", config=Config(retries={"mode": "standard", "total_max_attempts": 1}))
+        self.source, self.scanned = (
+            SourceTable(client, table=settings.source_table_name, key_attributes=key_attributes, schema=in_source)
+            for client in (once, self.dynamodb)
+        )
+        self.store = Store(
+            once,
+            aggregate_table=self.deployed.aggregate_table,
+            ledger_table=self.deployed.ledger_table,
+            definition=self.deployed.definition,
+            ledger_retention=self.deployed.ledger_retention,
+            schema=schema,
+        )
+        self.tables = Tables(
+            self.dynamodb,
+            source_table=settings.source_table_name,
+            aggregate_table=self.deployed.aggregate_table,
+            ledger_table=self.deployed.ledger_table,
+            key_attributes=key_attributes,
+            segments=segments,
+            at_once=self.threads.map,
+            check=interruption.check,
+            schema=schema,
+        )
+
+    def client(self, service: str) -> Any:
+        """A client of another service."""
+        return self._client(service)
+
+    def bring(self, targets: Sequence[Target]) -> Reconciliation:
+        """:func:`aggregator.reconcile.reconcile`, as long as the function is still the one that this began with.
+
+        Raises ``SettingsError`` where it is not.
+        """
+        self.check_unchanged()
+        return reconcile.reconcile(
+            targets, self.store, self.source, self.deployed.definition, self.clock, self.threads.map
+        )
+
+    def apply(self, changes: Sequence[Change]) -> Result:
+        """:func:`aggregator.apply.apply`. Raises ``SettingsError`` where the function was changed."""
+        self.check_unchanged()
+        return apply(changes, self.store, self.clock, self.threads.map)
+
+    def check_unchanged(self) -> None:
+        """Raises ``SettingsError`` where the function was changed: what is written from here on would be outdated."""
+        if time.monotonic() - self._looked_at < LOOK_EVERY:
+            return
+        self._looked_at = time.monotonic()
+        if self._read_deployed()[0].identity != self.deployed.identity:
+            raise SettingsError(
+                "the function's code or configuration was changed meanwhile; what was done is safe, run the command "
+                "again"
+            )
+
+    def wait_for_earlier_invocations(self, earlier_timeout: int, say: Callable[[str], None]) -> None:
+        """Wait until no invocation under an earlier configuration can be running any more.
+
+        ``earlier_timeout`` is the function's timeout before its last change; 0: there was none. Raises ``Interrupted``.
+        """
+        deployed, now = self._read_deployed()
+        seconds = deployed.seconds_to_wait(now, earlier_timeout) if earlier_timeout else 0.0
+        while deployed.is_updating:
+            say("the function is being updated")
+            self.clock.sleep(2)
+            self.clock.check()
+            deployed, now = self._read_deployed()
+            seconds = earlier_timeout + REQUEST_SECONDS
+        if seconds:
+            say(
+                f"waiting for {seconds:.0f} s: so long an invocation of the function as it was before its last change "
+                "may be running (--earlier-timeout)"
+            )
+        self.clock.sleep(seconds)
+        self.clock.check()
+
+    def at_once(
+        self, work: Callable[[int], None], numbers: Sequence[int], every: float, tell: Callable[[], None]
+    ) -> None:
+        """Call ``work`` for each number, each in a thread, and ``tell`` every so many seconds.
+
+        Where one fails the others are asked to stop, and its error is raised.
+        """
+        with ThreadPoolExecutor(len(numbers), thread_name_prefix="segment") as segments:
+            futures = [segments.submit(work, number) for number in numbers]
+            pending = set(futures)
+            while pending:
+                done, pending = wait(pending, timeout=every, return_when=FIRST_EXCEPTION)
+                if any(future.exception() for future in done) and pending:
+                    self.clock.stop()
+                tell()
+        for future in futures:
+            future.result()
+
+    def _read_deployed(self) -> tuple[Deployed, float]:
+        """The function, and the epoch second by the clock of AWS."""
+        answer = self.lambda_client.get_function_configuration(FunctionName=self.settings.function_arn)
+        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        now = parsedate_to_datetime(date).timestamp() if date else time.time()
+        return read_deployed(answer), now
+
+
+def connect(endpoint_url: str | None, region: str) -> Callable[..., Any]:
+    """Makes boto3 clients from a service's name; ``endpoint_url`` None: that of AWS, or of the environment."""
+
+    def client(service: str, config: Config | None = None) -> Any:
+        if endpoint_url and service == "s3":
+            # A bucket's name is no host at an endpoint that is not AWS.
+            config = Config(s3={"addressing_style": "path"})
+        return boto3.client(service, region_name=region, endpoint_url=endpoint_url, config=config)
+
+    return client

@@ -1,0 +1,48 @@
+"""How far a long command has come: one line that is rewritten on a terminal, plain lines now and then elsewhere."""
+
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+#: Seconds between two lines where the output is not a terminal.
+EVERY = 10
+
+
+def text(done: int, total: int, seconds: float, more: str, what: str = "items") -> str:
+    """Numbers, rate and time left. ``total`` is an estimate, 0: not known; ``seconds`` is the time since the start."""
+    rate = done / seconds if seconds > 0 else 0.0
+    parts = [f"{done:,} {what}" if done >= total else f"{done:,} of about {total:,} {what}", f"{rate:,.0f} a second"]
+    if 0 < done < total and rate > 0:
+        left = (total - done) / rate
+        parts.append(f"about {left:.0f} s left" if left < 120 else f"about {left / 60:.0f} min left")
+    return ", ".join([*parts, more] if more else parts)
+
+
+class Progress:
+    """Tells on a stream, which is not that of the results."""
+
+    def __init__(
+        self, stream: TextIO, total: int = 0, what: str = "items", now: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``total`` is an estimate of how many there are, 0: not known; ``what`` is what is counted."""
+        self._stream = stream
+        self._what = what
+        self._total = total
+        self._now = now
+        self._begin = now()
+        self._told_at = self._begin
+        self._is_terminal = stream.isatty()
+
+    def tell(self, done: int, more: str = "", *, last: bool = False) -> None:
+        """So many items are done since this was made."""
+        now = self._now()
+        if self._is_terminal:
+            line = text(done, self._total, now - self._begin, more, self._what)
+            print(f"\r\x1b[K{line}", end="\n" if last else "", file=self._stream, flush=True)
+        elif last or now - self._told_at >= EVERY:
+            self._told_at = now
+            print(text(done, self._total, now - self._begin, more, self._what), file=self._stream, flush=True)
+
+    def say(self, line: str) -> None:
+        """A line by itself."""
+        print(line, file=self._stream, flush=True)

@@ -1,0 +1,219 @@
+"""The command backfill, and what a stack is known by; reconcile itself is attacked in tests/simulation."""
+
+import base64
+import hashlib
+import json
+import signal
+import threading
+
+import pytest
+
+from aggregator.reconcile import Reconciliation
+from aggregator.source import SourceTable
+from scripts.aggregates.backfill import Backfill, Pace, Segment, State, StateFile
+from scripts.aggregates.deployment import Interruption
+from scripts.aggregates.progress import text
+from scripts.aggregates.settings import SettingsError, read_deployed, read_settings
+from tests.support.function import environment
+from tests.support.stack import SOURCE_TABLE, Stack
+
+TOTAL = {"total": {"measures": {"quantity": {"function": "sum", "value": "quantity"}}}}
+BY_PRODUCT = {"by_product": {"group_by": ["product"], "measures": {"orders": {"function": "count"}}}}
+NEW = ("--earlier-timeout", "0")
+
+
+@pytest.fixture
+def stack():
+    """500 items that were there before the stream."""
+    stack = Stack(TOTAL)
+    for number in range(500):
+        stack.put(f"{number:03}", delivered=False, quantity=number, product="tea" if number % 3 else "coffee")
+    return stack
+
+
+def configuration(**variables):
+    return {
+        "CodeSha256": "x",
+        "LastModified": "2026-01-01T00:00:00.000+0000",
+        "Environment": {"Variables": environment(TOTAL) | variables},
+    }
+
+
+def test_a_backfill_in_parallel_segments_counts_every_item_once(stack, tmp_path):
+    code, printed = stack.command(tmp_path, "--json", "backfill", *NEW)
+    result = json.loads(printed)
+    assert (code, result["items"], result["written"]) == (0, 500, 500)
+    assert stack.rows()["total", "all"]["quantity"] == str(sum(range(500)))
+    assert json.loads(stack.command(tmp_path, "--json", "backfill", *NEW)[1])["written"] == 0
+
+
+def test_a_backfill_that_is_interrupted_goes_on_where_it_was(stack, tmp_path, monkeypatch):
+    state = tmp_path / "state.json"
+    scans = []
+    asked = threading.Event()
+    ask = Interruption.ask
+    monkeypatch.setattr(Interruption, "ask", lambda self, *arguments: (ask(self), asked.set()))
+
+    def interrupt(name, arguments):
+        if name == "scan":
+            scans.append(arguments)
+            if len(scans) == 3:
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+                assert asked.wait(10)
+
+    stack.client.before = interrupt
+    arguments = ("--segments", "1", "--json", "backfill", "--state", str(state), *NEW)
+    code, _ = stack.command(tmp_path, *arguments)
+    assert (code, "--state" in stack.stderr) == (130, True)
+    done = State.from_json(state.read_text()).total("items")
+    assert 0 < done < 500
+    assert (tmp_path / "state.json.new").exists() is False
+
+    scans.clear()
+    stack.client.before = lambda name, arguments: scans.append(arguments) if name == "scan" else None
+    code, printed = stack.command(tmp_path, *arguments)
+    assert (code, json.loads(printed)["items"]) == (0, 500)
+    assert scans[0]["ExclusiveStartKey"], "it begins where it was interrupted"
+    assert stack.rows()["total", "all"]["items"] == "500"
+    assert not state.exists()
+
+
+def test_a_segment_that_dies_between_a_page_and_its_state_does_the_page_again(stack):
+    saved = State(SOURCE_TABLE, "f", [Segment()])
+
+    def bring(targets):
+        return Reconciliation(written=len(targets))
+
+    class Died(Exception):
+        pass
+
+    def die(state):
+        if state.total("items") == 300:
+            raise Died
+        nonlocal saved
+        saved = State.from_json(state.to_json())
+
+    class Clock:
+        def remaining(self):
+            return 1.0
+
+    source = SourceTable(stack.client, table=SOURCE_TABLE, key_attributes=["id"])
+
+    def segment(state, save):
+        return Backfill(source, bring, Clock(), Pace(None, Clock(), lambda: 0.0), state, save)
+
+    with pytest.raises(Died):
+        segment(saved, die).work(0)
+    assert (saved.total("items"), saved.is_done) == (200, False)
+    segment(saved, lambda state: None).work(0)
+    assert (saved.total("items"), saved.is_done) == (500, True)
+
+
+def test_a_failing_segment_stops_the_others_and_leaves_the_state(stack, tmp_path):
+    state = tmp_path / "state.json"
+
+    def deny(name, arguments):
+        if name == "scan" and arguments.get("Segment") == 1 and arguments.get("ExclusiveStartKey"):
+            stack.client.database.scan(TableName="no such table")
+
+    stack.client.before = deny
+    code, _ = stack.command(tmp_path, "backfill", "--state", str(state), *NEW)
+    assert (code, "error: " in stack.stderr) == (2, True)
+    assert not State.from_json(state.read_text()).is_done
+
+
+def test_a_change_of_the_aggregates_is_completed_by_a_backfill(stack, tmp_path):
+    stack.command(tmp_path, "backfill", *NEW)
+    stack.deploy(BY_PRODUCT)
+    assert stack.command(tmp_path, "backfill", *NEW)[0] == 0
+    assert {key: row["orders"] for key, row in stack.rows().items()} == {
+        ("by_product#tea", "all"): "333",
+        ("by_product#coffee", "all"): "167",
+    }
+
+
+def test_a_backfill_stops_when_the_function_is_changed_under_it(stack, tmp_path, monkeypatch):
+    monkeypatch.setattr("scripts.aggregates.deployment.LOOK_EVERY", 0)
+    pages = []
+
+    def deploy(name, arguments):
+        if name == "scan":
+            pages.append(arguments)
+            if len(pages) == 3:
+                stack.deploy(BY_PRODUCT)
+
+    stack.client.before = deploy
+    code, _ = stack.command(tmp_path, "--segments", "1", "backfill", *NEW)
+    assert (code, "changed meanwhile" in stack.stderr) == (2, True)
+
+
+def test_a_state_of_another_definition_is_refused(stack, tmp_path):
+    file = tmp_path / "state.json"
+    StateFile(file).save(State(SOURCE_TABLE, "another", [Segment()]))
+    code, _ = stack.command(tmp_path, "backfill", "--state", str(file), *NEW)
+    assert (code, "remove the file to begin anew" in stack.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("key", [{"id": {"B": b"\x00\xff"}}, {"base64": {"S": "x"}}, {"id": {"N": "1"}}])
+def test_a_state_keeps_keys_of_every_type(key):
+    state = State(SOURCE_TABLE, "f", [Segment(start=key, items=3), Segment(done=True)])
+    assert State.from_json(state.to_json()) == state
+
+
+def test_a_ledger_whose_entries_expire_is_not_backfilled(tmp_path):
+    stack = Stack(TOTAL, APPEND_ONLY="true", LEDGER_RETENTION_DAYS="30")
+    code, _ = stack.command(tmp_path, "backfill", *NEW)
+    assert (code, "ledger_retention_days" in stack.stderr) == (2, True)
+
+
+def test_all_segments_together_keep_the_pace():
+    class Clock:
+        time = 0.0
+
+        def sleep(self, seconds):
+            self.time += seconds
+
+    clock = Clock()
+    pace = Pace(50.0, clock, lambda: clock.time)
+    for _ in range(11):
+        pace.take(100)
+    assert clock.time == 20.0
+
+
+def test_an_earlier_invocation_may_run_for_its_timeout_after_the_last_change():
+    deployed = read_deployed(configuration())
+    assert deployed.seconds_to_wait(deployed.modified_at, 900) == 60 + 900 + 30
+    assert deployed.seconds_to_wait(deployed.modified_at + 990, 900) == 0
+
+
+def test_a_function_that_runs_another_package_is_warned_of(stack, tmp_path, monkeypatch):
+    package = tmp_path / "package.zip"
+    package.write_bytes(b"PK")
+    monkeypatch.setattr("scripts.aggregates.__main__.PACKAGE", package)
+    stack.command(tmp_path, "get", "total")
+    assert stack.stderr.startswith("warning: the function runs another package")
+    stack.code = base64.b64encode(hashlib.sha256(b"PK").digest()).decode()
+    stack.command(tmp_path, "get", "total")
+    assert stack.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({"DELIVERY": "watermark"}, "need the ledger"),
+        ({"AGGREGATES": "nonsense"}, "not one for this version"),
+    ],
+)
+def test_a_function_that_cannot_be_worked_with_is_refused(variables, reason):
+    with pytest.raises(SettingsError, match=reason):
+        read_deployed(configuration(**variables))
+
+
+def test_an_output_that_is_missing_is_told_how_to_add():
+    with pytest.raises(SettingsError, match=r'output "operations" \{ value = module'):
+        read_settings("{}", "operations")
+
+
+def test_progress_tells_rate_and_time_left():
+    assert text(2_000, 10_000, 4.0, "") == "2,000 of about 10,000 items, 500 a second, about 16 s left"
+    assert text(120, 100, 2.0, "7 written") == "120 items, 60 a second, 7 written"
