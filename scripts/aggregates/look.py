@@ -120,7 +120,7 @@ def top(tables: Tables, definition: Definition, name: str, bucket: str | None, l
 
 
 def get(tables: Tables, definition: Definition, key: RowKey) -> Item | None:
-    """A row, put together where it is spread over parts; None: there is none. A part can be asked for by its own key."""
+    """A row, put together where it is spread over parts; None: there is none. A part has its own key."""
     aggregate = definition.aggregates.get(keys.split(key.pk)[0])
     if aggregate is None or aggregate.write_shards is None or in_one_piece(key) != key:
         return tables.rows([key]).get(key)

@@ -108,5 +108,7 @@ def without_revision(items):
 
 
 def test_the_stacks_are_as_unlike_as_they_are_said_to_be():
-    tables = {name: Stack(aggregates, **more).environment["AGGREGATE_TABLE"] for name, (aggregates, more) in STACKS.items()}
+    tables = {
+        name: Stack(aggregates, **more).environment["AGGREGATE_TABLE"] for name, (aggregates, more) in STACKS.items()
+    }
     assert tables == {"parts of rows": AGGREGATE_TABLE, "other names": AGGREGATE_TABLE, "source table": SOURCE_TABLE}

@@ -293,6 +293,14 @@ def test_a_row_without_range_key_has_both_parts_in_its_hash_key():
     assert OWN_TABLE.primary_key(key) == {"pk": {"S": "sales#tea"}, "sk": {"S": "day#2010-12-01"}}
 
 
+@pytest.mark.parametrize("pk", ["sales", "sales#all", "sales#day#=part/3", "sales##"])
+@pytest.mark.parametrize("sk", ["all", "day#2010-12-01", "hour#2010-12-01T08:00Z"])
+@pytest.mark.parametrize("range_key", [None, "line"])
+def test_the_row_is_known_again_by_its_key(pk, sk, range_key):
+    schema, row = RowSchema("id", range_key, "aggregate#"), RowKey(pk, sk)
+    assert schema.row_key(schema.primary_key(row)) == row
+
+
 def test_the_longest_group_has_a_key_in_every_table(dynamodb):
     schema = RowSchema("id", None, "a" * 64)
     create(dynamodb, schema)
