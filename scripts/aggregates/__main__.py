@@ -15,6 +15,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aggregator.contributions import ALL_TIME, RowKey
+from aggregator.ledger import DamagedEntry
 
 from . import backfill, look, verify
 from .backfill import Pace, StateFile
@@ -46,6 +47,12 @@ def main(arguments: Sequence[str], client: Callable[..., Any] | None = None) -> 
     except (Interrupted, KeyboardInterrupt):
         print(f"\ninterrupted; nothing is half done. {options.go_on}", file=sys.stderr)
         return INTERRUPTED
+    except DamagedEntry as error:
+        print(
+            f"error: {error}; or run repair, which replaces it where its item tells what it has to hold",
+            file=sys.stderr,
+        )
+        return FAILED
     except (SettingsError, BotoCoreError, ClientError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
@@ -72,6 +79,7 @@ def _run(options: argparse.Namespace, interruption: Interruption, client: Callab
     try:
         code, result, text = options.command(deployment, options, progress)
     finally:
+        progress.end()
         interruption.stop()
         deployment.threads.shutdown(wait=False, cancel_futures=True)
     print(json.dumps(result, indent=2, default=_base64) if options.json else text)
@@ -115,13 +123,20 @@ def _positive(kind: Callable[[str], Any]) -> Callable[[str], Any]:
     return read
 
 
+def _seconds(text: str) -> int:
+    seconds = int(text)
+    if seconds < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below 0")
+    return seconds
+
+
 def _add_backfill(commands: Any) -> None:
     parser = commands.add_parser("backfill", help="count items that were there before, or under earlier aggregates")
     parser.add_argument("--rate", type=_positive(float), metavar="ITEMS", help="at most so many items a second")
     parser.add_argument("--state", type=Path, metavar="FILE", help="keep how far it is here, and go on from there")
     parser.add_argument(
         "--earlier-timeout",
-        type=int,
+        type=_seconds,
         default=LONGEST_TIMEOUT,
         metavar="SECONDS",
         help="the function's timeout before its last change (default: 900, the longest that Lambda allows); 0 for a "
@@ -142,9 +157,10 @@ def _backfill(
             "the ledger's entries expire (ledger_retention_days): a backfill would count the items of expired entries "
             "again. It can only be done before the first entry has expired, with ledger_retention_days left out"
         )
-    table = deployment.settings.source_table_name
     file = StateFile(options.state)
-    state = file.load(table, deployed.definition.fingerprint, options.segments)
+    state = file.load(
+        deployment.source_table_id, deployed.definition.fingerprint, deployed.modified_at, options.segments
+    )
     deployment.wait_for_earlier_invocations(options.earlier_timeout, progress.say)
     pace = Pace(options.rate, deployment.clock, time.monotonic)
     work = backfill.Backfill(deployment.scanned, deployment.bring, deployment.clock, pace, state, file.save)
@@ -186,7 +202,8 @@ def _add_patience(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _verification(deployment: Deployment, options: argparse.Namespace) -> Verification:
+def _verification(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> Verification:
+    progress.begin(deployment.item_count)
     deployed = deployment.deployed
     if deployed.ledger_retention is not None:
         raise SettingsError(
@@ -198,25 +215,25 @@ def _verification(deployment: Deployment, options: argparse.Namespace) -> Verifi
         deployment.clock,
         append_only=deployed.append_only,
         patience=options.patience,
-        tell=Progress(sys.stderr, deployment.item_count).tell,
+        tell=progress.tell,
     )
 
 
 def _verify(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, dict[str, Any], str]:
-    report = _verification(deployment, options).verify()
+    report = _verification(deployment, options, progress).verify()
     return (RIGHT if report.is_right else WRONG), verify.summary(report), verify.lines(report)
 
 
 def _repair(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, dict[str, Any], str]:
-    found = _verification(deployment, options).verify()
+    found = _verification(deployment, options, progress).verify()
     progress.say(verify.lines(found))
     if found.is_right:
         return RIGHT, {"found": verify.summary(found)}, "nothing to repair"
-    verification = _verification(deployment, options)
+    verification = _verification(deployment, options, progress)
     done = Repair(deployment.tables, verification, deployment.bring, deployment.clock).repair(found)
     deployment.clock.check()
     progress.say(f"repaired {done.entries:,} entries and {done.rows:,} rows; verifying again")
-    after = _verification(deployment, options).verify()
+    after = _verification(deployment, options, progress).verify()
     result = {
         "found": verify.summary(found),
         "repaired": {"entries": done.entries, "rows": done.rows, "left": done.left},
@@ -243,7 +260,7 @@ def _replay(deployment: Deployment, options: argparse.Namespace, progress: Progr
         aggregate_table=deployed.aggregate_table,
         schema=deployed.schema,
     )
-    progress = Progress(sys.stderr, what="records")
+    progress.begin(what="records")
     done = replaying.replay(deployment.clock.check, lambda done: progress.tell(done.records))
     text = [
         f"{done.objects:,} objects with {done.records:,} records: {done.written:,} items written, of them "
@@ -339,7 +356,7 @@ def _top(deployment: Deployment, options: argparse.Namespace, progress: Progress
 
 def _add_get(commands: Any) -> None:
     parser = commands.add_parser("get", help="what a row says")
-    parser.add_argument("pk", help="partition key of the row, such as sales_by_product_day#22423")
+    parser.add_argument("pk", help="partition key of the row without a prefix, such as sales_by_product_day#22423")
     parser.add_argument("sk", nargs="?", default=ALL_TIME, help="sort key of the row (default: all)")
     parser.set_defaults(command=_get, go_on="It only reads: run it again.")
 

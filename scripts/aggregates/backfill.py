@@ -39,10 +39,13 @@ class Segment:
 
 @dataclass
 class State:
-    """How far a backfill is. It belongs to one table and one definition, by its ``fingerprint``."""
+    """How far a backfill is. It belongs to one table, by its id, and one ``fingerprint`` of a definition, since the
+    function was changed the last time: while it had another one, items that were seen may have been written under it.
+    """
 
     table: str
     fingerprint: str
+    changed_at: float
     segments: list[Segment] = field(default_factory=list)
 
     @property
@@ -63,7 +66,8 @@ class State:
         """The reverse of :meth:`to_json`. Raises :class:`SettingsError`."""
         try:
             read = json.loads(text, object_hook=_bytes)
-            return cls(read["table"], read["fingerprint"], [Segment(**segment) for segment in read["segments"]])
+            segments = [Segment(**segment) for segment in read["segments"]]
+            return cls(read["table"], read["fingerprint"], read["changed_at"], segments)
         except (ValueError, KeyError, TypeError) as error:
             raise SettingsError(f"the state file is not one of a backfill ({error!r}); name another one") from None
 
@@ -79,16 +83,18 @@ class StateFile:
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
-    def load(self, table: str, fingerprint: str, segments: int) -> State:
-        """The state of a backfill that was interrupted, or of a new one. Raises :class:`SettingsError`."""
-        new = State(table, fingerprint, [Segment() for _ in range(segments)])
+    def load(self, table: str, fingerprint: str, changed_at: float, segments: int) -> State:
+        """The state of a backfill that was interrupted, or of a new one; ``changed_at`` is the epoch second of the
+        function's last change. Raises :class:`SettingsError`."""
+        new = State(table, fingerprint, changed_at, [Segment() for _ in range(segments)])
         if self._path is None or not self._path.exists():
             return new
         state = State.from_json(self._path.read_text())
-        if (state.table, state.fingerprint) != (table, fingerprint):
+        if (state.table, state.fingerprint, state.changed_at) != (table, fingerprint, changed_at):
             raise SettingsError(
-                f"{self._path} belongs to a backfill of {state.table} under the definition {state.fingerprint}, and "
-                f"now it is {table} under {fingerprint}; remove the file to begin anew"
+                f"{self._path} belongs to a backfill of another table ({state.table}, now {table}), under another "
+                f"definition ({state.fingerprint}, now {fingerprint}), or from before the function was changed; remove "
+                "the file to begin anew"
             )
         return state
 

@@ -82,6 +82,8 @@ class Deployment:
         self.dynamodb = client("dynamodb", config=Config(retries={"mode": "standard", "total_max_attempts": 10}))
         described = self.dynamodb.describe_table(TableName=settings.source_table_name)["Table"]
         key_attributes = [key["AttributeName"] for key in described["KeySchema"]]
+        #: Another one after the table was made anew under its name.
+        self.source_table_id = str(described.get("TableId", settings.source_table_name))
         #: As of some time in the last six hours, as DynamoDB counts.
         self.item_count = int(described["ItemCount"])
         schema = self.deployed.schema

@@ -38,11 +38,17 @@ class Mismatch(NamedTuple):
 @dataclass(frozen=True)
 class Difference:
     """In what a row differs from what it has to be: itself, or the index entries and reference counts that belong to
-    it. ``row`` is None where it is not there or must not be."""
+    it. ``row`` is None where it is not there or must not be.
+
+    ``disagrees`` says that its items expire at different times, so that nobody can tell what the row has to be;
+    ``contributor`` is an entry that contributes to the row, None where none does.
+    """
 
     row: Mismatch
     attributes: dict[str, Mismatch]
     members: dict[MemberKey, Mismatch]
+    disagrees: bool = False
+    contributor: Item | None = None
 
     @property
     def kind(self) -> str:
@@ -56,9 +62,10 @@ class Difference:
 
 @dataclass
 class _Sum:
-    """The contributions to one row."""
+    """The contributions to one row; ``contributor`` is one of the entries that they are from."""
 
     items: int = 0
+    contributor: Item | None = None
     amounts: dict[str, Decimal] = field(default_factory=dict)
     expiries: set[int | None] = field(default_factory=set)
     ends: dict[tuple[str, str, str], tuple[str, Indexed]] = field(default_factory=dict)
@@ -100,14 +107,23 @@ class Expected:
         self._now = now
         self._sums: dict[RowKey, _Sum] = {}
         self.expired: set[RowKey] = set()
+        self.undeclared: set[RowKey] = set()
 
-    def add(self, owner: str, contributions: Contributions) -> None:
-        """Add the contributions of the entry whose partition key is ``owner``."""
+    def add(self, owner: str, contributions: Contributions, entry: Item | None = None) -> None:
+        """Add the contributions of the entry whose partition key is ``owner``; ``entry`` is its item where the
+        contributions stand in it."""
         for row, contribution in contributions.items():
             if contribution.expires_at is not None and contribution.expires_at <= self._now:
                 self.expired.add(row)
             else:
-                self._sums.setdefault(row, _Sum()).add(row, contribution, owner)
+                total = self._sums.setdefault(row, _Sum())
+                total.add(row, contribution, owner)
+                total.contributor = total.contributor or entry
+
+    def is_of_others(self, row: RowKey, members: Mapping[MemberKey, Item]) -> bool:
+        """Whether a row is of an aggregate that is not declared and no entry contributes to it: another function's in
+        the same table, perhaps."""
+        return row not in self._sums and not members and keys.split(row.pk)[0] not in self._definition.aggregates
 
     def rows(self) -> Iterator[RowKey]:
         """The keys of the rows that have to be there."""
@@ -146,6 +162,10 @@ class Expected:
         if expected is None and found is not None and self._is_expired(found):
             found = None
         attributes = {} if found is None or expected is None else _differing(found, expected)
+        total = self._sums.get(key, _Sum())
+        disagrees = len(total.expiries) > 1
+        if disagrees and found is not None and expected is not None:
+            attributes["expires_at"] = Mismatch(found.get("expires_at"), expected["expires_at"])
         differing = {}
         wanted = self.members(key)
         for member in wanted.keys() | members.keys():
@@ -154,7 +174,8 @@ class Expected:
                 differing[member] = Mismatch(here, there)
         if not attributes and not differing and (found is None) == (expected is None):
             return None
-        return Difference(Mismatch(found, expected), attributes, dict(sorted(differing.items())))
+        sorted_members = dict(sorted(differing.items()))
+        return Difference(Mismatch(found, expected), attributes, sorted_members, disagrees, total.contributor)
 
     def _is_expired(self, item: Item) -> bool:
         try:

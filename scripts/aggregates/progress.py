@@ -26,12 +26,16 @@ class Progress:
     ) -> None:
         """``total`` is an estimate of how many there are, 0: not known; ``what`` is what is counted."""
         self._stream = stream
+        self._now = now
+        self._is_terminal = stream.isatty()
+        self._is_open = False
+        self.begin(total, what)
+
+    def begin(self, total: int = 0, what: str = "items") -> None:
+        """Count from here on, perhaps something else."""
         self._what = what
         self._total = total
-        self._now = now
-        self._begin = now()
-        self._told_at = self._begin
-        self._is_terminal = stream.isatty()
+        self._begin = self._told_at = self._now()
 
     def tell(self, done: int, more: str = "", *, last: bool = False) -> None:
         """So many items are done since this was made."""
@@ -39,10 +43,18 @@ class Progress:
         if self._is_terminal:
             line = text(done, self._total, now - self._begin, more, self._what)
             print(f"\r\x1b[K{line}", end="\n" if last else "", file=self._stream, flush=True)
+            self._is_open = not last
         elif last or now - self._told_at >= EVERY:
             self._told_at = now
             print(text(done, self._total, now - self._begin, more, self._what), file=self._stream, flush=True)
 
+    def end(self) -> None:
+        """End the line that is rewritten, if there is one: what follows stands by itself."""
+        if self._is_open:
+            print(file=self._stream, flush=True)
+            self._is_open = False
+
     def say(self, line: str) -> None:
         """A line by itself."""
+        self.end()
         print(line, file=self._stream, flush=True)

@@ -32,8 +32,8 @@ from .expected import Difference
 from .tables import Tables, row_item
 from .verify import Clock, EntryDifference, Report, Verification
 
-#: Index entries and reference counts that one transaction of 100 actions takes beside the row.
-_MEMBERS = 99
+#: Index entries and reference counts that one transaction of 100 actions takes beside the row and an entry.
+_MEMBERS = 98
 #: Refusals of a conditional write: it is not as it was read.
 _REFUSED = ("ConditionalCheckFailedException", "TransactionCanceledException")
 
@@ -70,24 +70,29 @@ class Repair:
         for key, difference in found.entries.items():
             self._clock.check()
             source_key, entry = difference.source_key, difference.entry
-            if source_key is None or key != entry_key(source_key):
+            if source_key is None or key != entry_key(source_key) or not self._verification.can_compute(difference):
                 done.left[key] = "nobody can tell what it held; restore it from a point in time before the damage"
             elif difference.unreadable and entry is not None and not self._replace(key, source_key, entry):
                 done.left[key] = "it has changed meanwhile"
             else:
                 targets[key] = Target(key, source_key, anew=True)
+        # Nobody knows to which rows an entry contributes that nobody can tell: rows that seem too high may be right.
+        is_known = not done.left
         # Against the entries as they are now, not as they have to be: what they hold is about to be taken back.
         now = Report()
         self._verification.rows(now, {})
-        not_the_sum = set(now.unsettled_rows)
+        not_the_sum = dict.fromkeys(now.unsettled_rows, "it changes at every look")
         for row, row_difference in now.rows.items():
             self._clock.check()
-            if self._write(row, row_difference):
+            reason = (
+                self._write(row, row_difference) if is_known else "the entries that are left have to be right first"
+            )
+            if reason is None:
                 done.rows += 1
             else:
-                not_the_sum.add(row)
-        done.left |= {" ".join(row): "it keeps changing, or its key does not tell its row" for row in not_the_sum}
-        for key in [key for key in targets if _rows(found.entries[key]) & not_the_sum]:
+                not_the_sum[row] = reason
+        done.left |= {" ".join(row): reason for row, reason in not_the_sum.items()}
+        for key in [key for key in targets if _rows(found.entries[key]) & not_the_sum.keys()]:
             del targets[key]
             done.left[key] = "one of its rows could not be repaired, and has to be first"
         brought = self._bring(list(targets.values()))
@@ -133,11 +138,13 @@ class Repair:
             raise
         return True
 
-    def _write(self, row: RowKey, difference: Difference) -> bool:
-        """Write a row as it has to be; whether it was still as it was read."""
+    def _write(self, row: RowKey, difference: Difference) -> str | None:
+        """Write a row as it has to be; why not, where it was not written."""
+        if difference.disagrees:
+            return "its items expire at different times; declare its aggregate under another name, and backfill that"
         if difference.row == (None, None) and any(member.pk == row.pk for member in difference.members):
-            # An index entry or count of a row that its key does not tell: there is no revision to go by.
-            return False
+            # There is no revision to go by.
+            return "the key of an index entry or count does not tell its row"
         tables = self._tables
         for actions in transactions(
             row, difference, tables.aggregate_table, tables.ledger_table, tables.schema, lambda: secrets.token_hex(8)
@@ -146,9 +153,9 @@ class Repair:
                 self._tables.client.transact_write_items(TransactItems=actions)
             except ClientError as error:
                 if error.response["Error"]["Code"] in _REFUSED:
-                    return False
+                    return "it has changed meanwhile"
                 raise
-        return True
+        return None
 
 
 def _rows(difference: EntryDifference) -> set[RowKey]:
@@ -167,7 +174,8 @@ def transactions(
 ) -> Iterator[list[dict[str, Any]]]:
     """The transactions that bring a row, its index entries and reference counts to what they have to be.
 
-    Each is conditional on the revision that the one before has given the row, by a fresh ``token``.
+    Each is conditional on the revision that the one before has given the row, by a fresh ``token``. A row that is not
+    there has none: the first is then conditional on an entry that contributes to it being as it was read.
     """
     members = [
         _member_action(member._asdict(), mismatch.expected, ledger_table)
@@ -179,7 +187,10 @@ def transactions(
         revision = {"S": token()}
         last = number == len(parts) - 1
         action = _row_action(row, before, difference.row.expected, revision, aggregate_table, schema, last=last)
-        yield [action, *part]
+        checks = (
+            [_entry_check(difference.contributor, ledger_table)] if before is None and difference.contributor else []
+        )
+        yield [action, *checks, *part]
         if before is not None or difference.row.expected is not None:
             before = {"revision": revision}
 
@@ -206,6 +217,21 @@ def _row_action(
     action["ExpressionAttributeNames"] = {**action["ExpressionAttributeNames"], "#revision": "revision"}
     action["ExpressionAttributeValues"] = {**action.get("ExpressionAttributeValues", {}), ":revision": revision}
     return {"Update": action}
+
+
+def _entry_check(entry: Item, table: str) -> dict[str, Any]:
+    """The condition that an entry is as it was read."""
+    return {
+        "ConditionCheck": {
+            "TableName": table,
+            "Key": {"pk": entry["pk"], "sk": entry["sk"]},
+            "ConditionExpression": "version = :version AND contributions = :contributions",
+            "ExpressionAttributeValues": {
+                ":version": entry["version"],
+                ":contributions": entry["contributions"],
+            },
+        }
+    }
 
 
 def _unchanged(before: Item | None, schema: RowSchema) -> dict[str, Any]:

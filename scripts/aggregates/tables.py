@@ -1,5 +1,6 @@
 """The three tables as operators' commands read them: consistently, whole, and until everything asked for is there."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from aggregator.row_schema import OWN_TABLE, RowSchema
 MAX_KEYS = 100
 #: Items of a page of the source table, whose entries one BatchGetItem reads.
 PAGE = 100
+
+#: Seconds before keys that were left out are asked for again.
+PAUSE = 0.1
 
 #: Calls a function for each argument, at the same time where it can, and gives the results in order.
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
@@ -125,6 +129,10 @@ class Tables:
                 answer = self.client.batch_get_item(RequestItems=request)
                 found += answer["Responses"].get(table, [])
                 wanted = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+                if wanted:
+                    # Throttled: DynamoDB says so by leaving keys out, not by an error that boto3 would wait after.
+                    self._check()
+                    time.sleep(PAUSE)
         return found
 
 

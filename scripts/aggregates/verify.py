@@ -75,7 +75,8 @@ class Report:
     """What was found: numbers of entries and rows, and the differences by key.
 
     ``taken`` are entries that cannot be recomputed and were taken as they are. ``earlier`` is the number of entries
-    that stand under another definition than the deployed one. ``expired`` rows are past their retention and left alone.
+    that stand under another definition than the deployed one. ``expired`` rows are past their retention and left
+    alone, as are ``undeclared`` ones: of aggregates that are not declared, and without contributions.
     """
 
     entries_right: int = 0
@@ -85,6 +86,7 @@ class Report:
     unsettled_entries: set[str] = field(default_factory=set)
     rows_right: int = 0
     expired: int = 0
+    undeclared: int = 0
     rows: dict[RowKey, Difference] = field(default_factory=dict)
     unsettled_rows: set[RowKey] = field(default_factory=set)
 
@@ -265,6 +267,11 @@ class Verification:
             return None
         return EntryDifference(source_key, entry, found, expected, bool(self._is_earlier(entry)))
 
+    def can_compute(self, difference: EntryDifference) -> bool:
+        """Whether the source table tells what an entry has to hold. Of an append-only source it does not where the item
+        is gone, whose deletion changes nothing, or where only the record of its insertion told when it arrived."""
+        return not (self._append_only and (self._arrival or difference.expected == (NO_CONTRIBUTIONS, False)))
+
     def _expected(self, source_key: Item, item: Item | None) -> tuple[str, bool]:
         contributions, error = compute(self._definition, item, entry_key(source_key))
         text = to_text(contributions)
@@ -287,6 +294,7 @@ class Verification:
         is to be corrected, with what it will hold then."""
         expected, found = self.look_at_rows(None, corrections)
         report.expired = len(expected.expired)
+        report.undeclared = len(expected.undeclared)
         report.rows_right = sum(difference is None for difference in found.values())
         doubtful = {key: difference for key, difference in found.items() if difference is not None}
 
@@ -318,7 +326,7 @@ class Verification:
                 corrected.add(key)
                 expected.add(key, self._corrected(correction, before))
             elif _is_readable(item):
-                expected.add(key, from_text(item["contributions"]["S"]))
+                expected.add(key, from_text(item["contributions"]["S"]), item)
         for key, correction in corrections.items():
             if key not in corrected and correction.entry is None:
                 expected.add(key, self._corrected(correction, before))
@@ -327,7 +335,9 @@ class Verification:
         looked_at = {*before, *after, *expected.rows(), *by_row} if keys is None else keys
         found: dict[RowKey, Difference | _Moved | None] = {}
         for row in looked_at:
-            if before.get(row) != after.get(row):
+            if expected.is_of_others(row, by_row.get(row, {})):
+                expected.undeclared.add(row)
+            elif before.get(row) != after.get(row):
                 found[row] = _MOVED
             else:
                 found[row] = expected.difference(row, before.get(row), by_row.get(row, {}))
@@ -389,6 +399,7 @@ def summary(report: Report) -> dict[str, Any]:
         "rows": {
             "right": report.rows_right,
             "past_their_retention": report.expired,
+            "of_undeclared_aggregates": report.undeclared,
             **rows,
             "unsettled": [list(key) for key in sorted(report.unsettled_rows)],
         },
@@ -433,6 +444,11 @@ def lines(report: Report) -> str:
         + "".join(f", {by_kind.get(('rows', kind), 0):,} {kind}" for kind in ("wrong", "missing", "superfluous"))
         + f", {len(report.unsettled_rows):,} unsettled; {report.expired:,} past their retention",
     ]
+    if report.undeclared:
+        text.append(
+            f"{report.undeclared:,} rows are of aggregates that are not declared here, and no entry contributes to "
+            "them: another function's, or left over"
+        )
     if report.earlier:
         text.append(f"{report.earlier:,} entries stand under an earlier definition; backfill brings them up to date")
     shown = [

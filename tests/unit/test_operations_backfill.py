@@ -16,10 +16,13 @@ from scripts.aggregates.progress import text
 from scripts.aggregates.settings import SettingsError, read_deployed, read_settings
 from tests.support.function import environment
 from tests.support.stack import SOURCE_TABLE, Stack
+from tests.support.tables import LEDGER_TABLE
 
 TOTAL = {"total": {"measures": {"quantity": {"function": "sum", "value": "quantity"}}}}
 BY_PRODUCT = {"by_product": {"group_by": ["product"], "measures": {"orders": {"function": "count"}}}}
 NEW = ("--earlier-timeout", "0")
+#: When the function was changed the last time, as epoch second.
+CHANGED_AT = 1_767_225_600.0
 
 
 @pytest.fixture
@@ -79,7 +82,7 @@ def test_a_backfill_that_is_interrupted_goes_on_where_it_was(stack, tmp_path, mo
 
 
 def test_a_segment_that_dies_between_a_page_and_its_state_does_the_page_again(stack):
-    saved = State(SOURCE_TABLE, "f", [Segment()])
+    saved = State(SOURCE_TABLE, "f", CHANGED_AT, [Segment()])
 
     def bring(targets):
         return Reconciliation(written=len(targets))
@@ -149,14 +152,35 @@ def test_a_backfill_stops_when_the_function_is_changed_under_it(stack, tmp_path,
 
 def test_a_state_of_another_definition_is_refused(stack, tmp_path):
     file = tmp_path / "state.json"
-    StateFile(file).save(State(SOURCE_TABLE, "another", [Segment()]))
+    StateFile(file).save(State(SOURCE_TABLE, "another", CHANGED_AT, [Segment()]))
     code, _ = stack.command(tmp_path, "backfill", "--state", str(file), *NEW)
     assert (code, "remove the file to begin anew" in stack.stderr) == (2, True)
 
 
+def test_a_state_from_before_the_function_was_changed_and_changed_back_is_refused(stack, tmp_path):
+    """Items that were seen may have been written under the definition in between."""
+    file = tmp_path / "state.json"
+    fingerprint = stack.definition.fingerprint
+    StateFile(file).save(State(SOURCE_TABLE, fingerprint, CHANGED_AT - 1, [Segment()] * 4))
+    code, _ = stack.command(tmp_path, "backfill", "--state", str(file), *NEW)
+    assert (code, "before the function was changed" in stack.stderr) == (2, True)
+    StateFile(file).save(State(SOURCE_TABLE, fingerprint, CHANGED_AT, [Segment()] * 4))
+    assert stack.command(tmp_path, "backfill", "--state", str(file), *NEW)[0] == 0
+
+
+def test_a_damaged_entry_ends_a_backfill_with_what_to_do(stack, tmp_path):
+    stack.put("000", quantity=1, product="tea")
+    (entry,) = stack.client.database.items(LEDGER_TABLE)
+    del entry["version"]
+    stack.client.database.put_item(TableName=LEDGER_TABLE, Item=entry)
+    stack.deploy(BY_PRODUCT)
+    code, _ = stack.command(tmp_path, "backfill", *NEW)
+    assert (code, "item#000 has no 'version'" in stack.stderr, "or run repair" in stack.stderr) == (2, True, True)
+
+
 @pytest.mark.parametrize("key", [{"id": {"B": b"\x00\xff"}}, {"base64": {"S": "x"}}, {"id": {"N": "1"}}])
 def test_a_state_keeps_keys_of_every_type(key):
-    state = State(SOURCE_TABLE, "f", [Segment(start=key, items=3), Segment(done=True)])
+    state = State(SOURCE_TABLE, "f", CHANGED_AT, [Segment(start=key, items=3), Segment(done=True)])
     assert State.from_json(state.to_json()) == state
 
 
