@@ -122,7 +122,12 @@ def top(tables: Tables, definition: Definition, name: str, bucket: str | None, l
 def get(tables: Tables, definition: Definition, key: RowKey) -> Item | None:
     """A row, put together where it is spread over parts; None: there is none. A part has its own key."""
     aggregate = definition.aggregates.get(keys.split(key.pk)[0])
-    if aggregate is None or aggregate.write_shards is None or in_one_piece(key) != key:
+    try:
+        is_whole = in_one_piece(key) == key
+    except ValueError:
+        # The number of the part is none.
+        return None
+    if aggregate is None or aggregate.write_shards is None or not is_whole:
         return tables.rows([key]).get(key)
     parts = tables.rows([key._replace(pk=pk) for pk in partition_keys(aggregate, key.pk)])
     row = merged(aggregate, parts.values())

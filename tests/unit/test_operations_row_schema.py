@@ -71,6 +71,14 @@ def test_a_row_is_shown_whole(stack, tmp_path):
     assert (code, result["row"]["items"], "expires_at" in result["row"]) == (0, "4", True)
 
 
+def test_a_part_is_shown_by_its_own_key_and_no_other(tmp_path):
+    aggregates, more = STACKS["parts of rows"]
+    stack = Stack(aggregates, **more)
+    stack.put("1", product="tea", price=1, buyer="ann", at="2026-01-01T12:00:00Z")
+    found = [run(stack, tmp_path, "get", f"by_product#tea#=part/{part}")[0] for part in ("0", "1", "2", "3", "x")]
+    assert sorted(found) == [0, 1, 1, 1, 1]
+
+
 def test_what_is_right_is_found_right_and_nothing_is_backfilled(stack, tmp_path):
     assert run(stack, tmp_path, "verify", "--patience", "1")[0] == 0
     code, result = run(stack, tmp_path, "backfill", "--earlier-timeout", "0")
