@@ -105,7 +105,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   for_each = local.alarms
 
   alarm_name          = "${var.name}-${replace(each.key, "_", "-")}"
-  alarm_description   = "${each.value.description} Runbook: ${var.runbooks_url}/${each.value.alarm}.md"
+  alarm_description   = "${each.value.description} Runbook: ${var.runbooks_url == null ? "docs/runbooks/${each.value.alarm}.md of the module's repository." : "${var.runbooks_url}/${each.value.alarm}.md"}"
   namespace           = each.value.namespace
   metric_name         = each.value.metric_name
   dimensions          = each.value.dimensions
@@ -123,12 +123,12 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   tags               = var.tags
 }
 
-# One state for all. It notifies nobody: each alarm does, with the link to its runbook.
+# One state for all. It notifies nobody: each alarm does, and says where its runbook is.
 resource "aws_cloudwatch_composite_alarm" "this" {
   count = length(local.alarms) > 0 ? 1 : 0
 
   alarm_name        = "${var.name}-health"
-  alarm_description = "Whether any alarm of ${var.name} is in state ALARM. Runbooks: ${var.runbooks_url}"
+  alarm_description = "Whether any alarm of ${var.name} is in state ALARM. Runbooks: ${var.runbooks_url == null ? "docs/runbooks of the module's repository." : var.runbooks_url}"
   alarm_rule        = join(" OR ", [for alarm in aws_cloudwatch_metric_alarm.this : "ALARM(\"${alarm.alarm_name}\")"])
   tags              = var.tags
 }

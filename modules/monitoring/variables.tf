@@ -13,6 +13,11 @@ variable "function" {
   description = "The function that keeps the aggregates: `name`, `arn`, and `timeout` in seconds. Its log level has to be INFO or DEBUG: the metrics of its own are in lines of level INFO."
   type        = object({ name = string, arn = string, timeout = number })
   nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[^:]+:lambda:[^:]+:[0-9]{12}:function:[^:]+$", var.function.arn))
+    error_message = "function: use as arn the ARN of the function, arn:aws:lambda:<region>:<account>:function:<name>, such as the output function_arn of modules/aggregator."
+  }
 }
 
 variable "event_source_mapping_uuid" {
@@ -108,13 +113,12 @@ variable "create_dashboard" {
 }
 
 variable "runbooks_url" {
-  description = "Where docs/runbooks of this repository can be read, without a slash at the end: the description of each alarm has a link to <this>/<alarm>.md."
+  description = "Where docs/runbooks of this repository can be read, without a slash at the end: the description of each alarm has a link to <this>/<alarm>.md. Null: it names the page in this repository."
   type        = string
-  default     = "https://example.com/terraform-aws-dynamodb-aggregates/blob/main/docs/runbooks"
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = can(regex("^https?://.*[^/]$", var.runbooks_url))
+    condition     = var.runbooks_url == null ? true : can(regex("^https?://.*[^/]$", var.runbooks_url))
     error_message = "runbooks_url: use a URL that begins with https:// and has no slash at the end."
   }
 }

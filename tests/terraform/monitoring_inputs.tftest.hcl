@@ -200,3 +200,17 @@ run "runbooks_need_an_address" {
 
   expect_failures = [var.runbooks_url]
 }
+
+run "a_function_that_is_no_function_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/monitoring"
+  }
+
+  variables {
+    function = { name = "sales-aggregator", arn = "sales-aggregator", timeout = 120 }
+  }
+
+  expect_failures = [var.function]
+}

@@ -313,3 +313,33 @@ run "alarms_that_are_not_made_are_refused" {
 
   expect_failures = [var.monitoring]
 }
+
+run "a_topic_of_alarms_that_are_not_made_is_refused" {
+  command = plan
+
+  variables {
+    monitoring = { create_topic = false }
+  }
+
+  expect_failures = [var.monitoring]
+}
+
+run "a_dashboard_left_out_where_none_is_made_is_refused" {
+  command = plan
+
+  variables {
+    monitoring = { create_dashboard = false }
+  }
+
+  expect_failures = [var.monitoring]
+}
+
+run "an_address_of_runbooks_without_alarms_is_refused" {
+  command = plan
+
+  variables {
+    monitoring = { runbooks_url = "https://wiki.example.com/runbooks" }
+  }
+
+  expect_failures = [var.monitoring]
+}

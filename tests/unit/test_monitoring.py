@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from decimal import Decimal
@@ -232,7 +233,7 @@ def test_the_api_takes_the_alarms_and_the_dashboard(made, delivery, monkeypatch)
 
 def test_every_runbook_belongs_to_an_alarm(made):
     linked = {
-        alarm["alarm_description"].rpartition("/")[2]
+        re.findall(r"docs/runbooks/(\w+\.md) of the module's repository\.$", alarm["alarm_description"])[0]
         for resources in made.values()
         for alarm in alarms(resources).values()
     }
