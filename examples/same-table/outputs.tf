@@ -28,6 +28,26 @@ output "function_name" {
   value       = module.orders.function_name
 }
 
+output "event_source_mapping_uuid" {
+  description = "Identifier of the event source mapping that reads the stream."
+  value       = module.orders.event_source_mapping_uuid
+}
+
+output "failure_bucket_name" {
+  description = "Name of the bucket that receives records which could not be applied in time."
+  value       = module.orders.failure_bucket_name
+}
+
+output "operations" {
+  description = "What the operators' command line needs to know."
+  value       = module.orders.operations
+}
+
+output "log_group_name" {
+  description = "Name of the function's log group."
+  value       = module.orders.log_group_name
+}
+
 output "api_id" {
   description = "Identifier of the REST API. On LocalStack it is reached at <endpoint>/_aws/execute-api/<api_id>/<api_stage_name>/items."
   value       = module.orders.api_id
