@@ -196,6 +196,5 @@ def test_the_example_of_the_documentation_prints_what_it_says(dynamodb, capsys):
         for n in range(10)
     ]
     function(dynamodb, json.loads(declaration)).handle(event(lines), Context())
-    names = {"partition_keys": partition_keys, "merged": merged, "measures_of": measures_of, "parse": parse}
-    exec(code, names | {"client": dynamodb, "table": AGGREGATE_TABLE, "declaration": declaration})  # noqa: S102
+    exec(code, {"client": dynamodb, "table": AGGREGATE_TABLE, "declaration": declaration})  # noqa: S102
     assert capsys.readouterr().out == printed
