@@ -78,8 +78,10 @@ module "monitoring" {
   runbooks_url              = var.monitoring.runbooks_url
   tags                      = var.tags
 
+  # A table with both items and rows is watched once.
   tables = merge(
-    { source = module.tables.source_table_name, aggregates = module.tables.aggregate_table_name },
+    { source = module.tables.source_table_name },
+    var.aggregates_in_source_table ? {} : { aggregates = module.tables.aggregate_table_name },
     var.delivery == "ledger" ? { ledger = module.tables.ledger_table_name } : {},
   )
 }

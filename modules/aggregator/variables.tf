@@ -88,9 +88,9 @@ variable "aggregate_table" {
   validation {
     condition = alltrue([
       for name in compact([var.aggregate_table.hash_key, var.aggregate_table.range_key, var.aggregate_table.ttl_attribute]) :
-      length(name) <= 255 && !startswith(name, "@") && !contains(["aggregate", "aggregate_row", "bucket", "bucket_start", "group", "items", "rank_group", "revision"], name)
+      length(name) <= 255 && !startswith(name, "@") && !contains(["aggregate", "aggregate_row", "bucket", "bucket_start", "group", "items", "part", "rank_group", "revision", "values_part"], name)
     ])
-    error_message = "aggregate_table: rows have attributes named aggregate, aggregate_row, bucket, bucket_start, group, items, rank_group and revision, and some that begin with @, so that hash_key, range_key and ttl_attribute cannot be named so. Keep the rows in a table with other keys."
+    error_message = "aggregate_table: rows have attributes named aggregate, aggregate_row, bucket, bucket_start, group, items, part, rank_group, revision and values_part, and some that begin with @, so that hash_key, range_key and ttl_attribute cannot be named so. Keep the rows in a table with other keys."
   }
 
   validation {

@@ -62,12 +62,13 @@ variable "aggregates_in_source_table" {
     error_message = "aggregates_in_source_table: the keys of rows are strings, and those of the source table are ${join(", ", [for key in [var.source_table.hash_key, var.source_table.range_key] : "${key.name} (${key.type})" if key != null])}. Use keys of type S, or leave aggregates_in_source_table out to keep the rows in a table of their own."
   }
 
+  # What the function refuses too, in lambda_src/aggregator/row_schema.py.
   validation {
     condition = !var.aggregates_in_source_table || length(setintersection(
       compact([var.source_table.hash_key.name, try(var.source_table.range_key.name, null), var.source_table.ttl_attribute]),
-      ["aggregate", "aggregate_row", "bucket", "bucket_start", "group", "items", "rank_group", "revision"],
+      ["aggregate", "aggregate_row", "bucket", "bucket_start", "group", "items", "part", "rank_group", "revision", "values_part"],
     )) == 0
-    error_message = "aggregates_in_source_table: rows have attributes named aggregate, aggregate_row, bucket, bucket_start, group, items, rank_group and revision, so that a key or the ttl_attribute of the source table cannot be named so. Rename it, or leave aggregates_in_source_table out to keep the rows in a table of their own."
+    error_message = "aggregates_in_source_table: rows have attributes named aggregate, aggregate_row, bucket, bucket_start, group, items, part, rank_group, revision and values_part, so that a key or the ttl_attribute of the source table cannot be named so. Rename it, or leave aggregates_in_source_table out to keep the rows in a table of their own."
   }
 
   validation {

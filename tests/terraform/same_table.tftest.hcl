@@ -17,6 +17,18 @@ mock_provider "aws" {
     defaults = { arn = "arn:aws:s3:::sales-failures-123456789012-eu-west-1" }
   }
 
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-west-1:123456789012:sales-alarms" }
+  }
+
+  mock_resource "aws_kms_key" {
+    defaults = { arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555" }
+  }
+
+  mock_resource "aws_cloudwatch_metric_alarm" {
+    defaults = { arn = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:sales-errors" }
+  }
+
   mock_resource "aws_api_gateway_stage" {
     defaults = {
       execution_arn = "arn:aws:execute-api:eu-west-1:123456789012:abc123/v1"
@@ -68,6 +80,22 @@ run "with_aggregates_in_the_source_table_there_is_no_aggregate_table" {
       ROW_SCHEMA      = jsonencode({ hash_key = "order", key_prefix = "aggregate#", range_key = null, ttl_attribute = "row_expires_at" })
     }))
     error_message = "The environment has ${output.environment_bytes} bytes."
+  }
+}
+
+run "a_table_with_items_and_rows_is_watched_once" {
+  command = apply
+
+  variables {
+    aggregates_in_source_table = true
+    create_monitoring          = true
+  }
+
+  assert {
+    condition = toset([for alarm in keys(output.alarm_arns) : alarm if strcontains(alarm, "throttling")]) == toset([
+      "read_throttling_ledger", "read_throttling_source", "write_throttling_ledger", "write_throttling_source",
+    ])
+    error_message = "Throttling of one table is two alarms, of its reads and of its writes: ${join(", ", keys(output.alarm_arns))}."
   }
 }
 
@@ -209,6 +237,36 @@ run "rows_in_a_source_table_with_a_key_named_as_an_attribute_of_rows_are_refused
   variables {
     aggregates_in_source_table = true
     source_table               = { hash_key = { name = "order", type = "S" }, range_key = { name = "group", type = "S" } }
+  }
+
+  expect_failures = [var.aggregates_in_source_table]
+}
+
+run "rows_in_a_source_table_with_a_key_named_as_the_number_of_a_part_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/tables"
+  }
+
+  variables {
+    aggregates_in_source_table = true
+    source_table               = { hash_key = { name = "order", type = "S" }, range_key = { name = "part", type = "S" } }
+  }
+
+  expect_failures = [var.aggregates_in_source_table]
+}
+
+run "rows_in_a_source_table_that_expires_by_the_number_of_a_part_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/tables"
+  }
+
+  variables {
+    aggregates_in_source_table = true
+    source_table               = { hash_key = { name = "order", type = "S" }, ttl_attribute = "values_part" }
   }
 
   expect_failures = [var.aggregates_in_source_table]
@@ -469,6 +527,38 @@ run "a_key_named_as_an_attribute_of_rows_is_refused" {
     source_stream_arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2025-01-01T00:00:00.000"
     ledger_table      = { name = "sales-ledger", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-ledger" }
     aggregate_table   = { name = "sales", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales", hash_key = "revision" }
+  }
+
+  expect_failures = [var.aggregate_table]
+}
+
+run "a_key_named_as_the_number_of_a_part_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    source_stream_arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2025-01-01T00:00:00.000"
+    ledger_table      = { name = "sales-ledger", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-ledger" }
+    aggregate_table   = { name = "sales", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales", hash_key = "part" }
+  }
+
+  expect_failures = [var.aggregate_table]
+}
+
+run "an_expiry_named_as_the_number_of_a_part_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    source_stream_arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2025-01-01T00:00:00.000"
+    ledger_table      = { name = "sales-ledger", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-ledger" }
+    aggregate_table   = { name = "sales", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales", ttl_attribute = "values_part" }
   }
 
   expect_failures = [var.aggregate_table]

@@ -1,15 +1,17 @@
 """Rows in tables that were not made for them: other key names, a hash key only, the source table itself (on moto)."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aggregator.contributions import RowKey
-from aggregator.definition import parse
+from aggregator.definition import ROW_ATTRIBUTES, parse
 from aggregator.handler import Aggregator, ConfigurationError
 from aggregator.records import UnusableEvent
 from aggregator.row_schema import MARKER, OWN_TABLE, RowSchema, RowSchemaError
@@ -18,6 +20,7 @@ from tests.support.function import environment
 from tests.support.stream import SourceTable, event, image
 from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE, entries, scan
 
+ROOT = Path(__file__).resolve().parents[2]
 LINEAR = {
     "by_product_day": {
         "group_by": ["product"],
@@ -357,3 +360,20 @@ def test_a_key_named_as_a_bin_of_a_percentile_is_refused():
 def test_a_schema_that_cannot_be_is_refused_where_it_is_made():
     with pytest.raises(RowSchemaError, match="1 to 64 letters"):
         RowSchema(key_prefix="x" * 65)
+
+
+@pytest.mark.parametrize("file", ["modules/aggregator/variables.tf", "modules/tables/variables.tf"])
+def test_terraform_refuses_the_names_of_keys_and_expiry_that_the_function_refuses(file):
+    with pytest.raises(RowSchemaError) as error:
+        RowSchema(hash_key="aggregate")
+    refused = re.search(r"none of ([a-z_, ]+);", str(error.value))[1].split(", ")
+    text = (ROOT / file).read_text(encoding="utf-8")
+    assert [re.findall(r'"(\w+)"', names) for names in re.findall(r'\["aggregate",[^]]*\]', text)] == [refused]
+    (told,) = re.findall(r"rows have attributes named (aggregate, [a-z_, ]+),", text)
+    assert re.split(", | and ", told) == refused
+
+
+def test_terraform_refuses_the_names_of_measures_that_the_function_refuses():
+    text = (ROOT / "modules/definition/main.tf").read_text(encoding="utf-8")
+    reserved = [re.findall(r'"(\w+)"', names) for names in re.findall(r'\["aggregate",[^]]*\]', text)]
+    assert reserved == [sorted(ROW_ATTRIBUTES)]
