@@ -7,6 +7,8 @@ locals {
 
   own_namespace = "DynamoDBAggregates"
   of_function   = { FunctionName = var.function.name }
+  # Metrics of an event source mapping have its UUID as their only dimension:
+  # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-view.html
   of_mapping    = { EventSourceMappingUUID = var.event_source_mapping_uuid }
 
   # What is retried has to last before it wakes somebody: 3 of 5 minutes. What says that something is lost or does not
