@@ -88,6 +88,11 @@ class Pipeline:
         """What Lambda itself has logged at the end of each invocation."""
         return [event["record"] for event in self.log() if event.get("type") == "platform.report"]
 
+    def failures(self) -> list[dict[str, Any]]:
+        """What the function itself has logged of invocations that failed by an error, not because they were killed."""
+        message = "the invocation failed, and its records will be delivered again"
+        return [event for event in self.log() if event.get("message") == message]
+
     def invoke(self, event: dict[str, Any]) -> dict[str, Any]:
         """Invoke the function by hand; ``payload`` is its answer and ``error`` says whether it is an error."""
         answer = self.client("lambda").invoke(

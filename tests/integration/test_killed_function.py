@@ -163,7 +163,7 @@ def test_ten_thousand_changes_while_the_function_is_killed_are_exact(pipeline: P
         pytest.skip("functions run in containers, whose processes are not seen from here")
     pipeline.drain()
     total = numbers(pipeline).get(TOTAL, {})
-    before = ended(pipeline, "error")
+    before, failures = ended(pipeline, "error"), pipeline.failures()
     lines: dict[tuple[str, int], orders.OrderLine] = {}
     done = 0
     end = time.monotonic() + LONGEST
@@ -184,6 +184,7 @@ def test_ten_thousand_changes_while_the_function_is_killed_are_exact(pipeline: P
     interrupted = ended(pipeline, "error") - before
     print(f"{done:,} changes, {interrupted} invocations killed")
     assert interrupted >= INTERRUPTIONS
+    assert len(pipeline.failures()) == len(failures), "invocations failed by an error of their own, not by a kill"
 
     wanted = orders.recompute(lines.values())
     for name, amount in total.items():
