@@ -9,7 +9,7 @@ locals {
   of_function   = { FunctionName = var.function.name }
   # Metrics of an event source mapping have its UUID as their only dimension:
   # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-view.html
-  of_mapping    = { EventSourceMappingUUID = var.event_source_mapping_uuid }
+  of_mapping = { EventSourceMappingUUID = var.event_source_mapping_uuid }
 
   # What is retried has to last before it wakes somebody: 3 of 5 minutes. What says that something is lost or does not
   # count is told at once, and not taken back when no more is lost.
