@@ -7,7 +7,7 @@ locals {
 
   own_namespace = "DynamoDBAggregates"
   of_function   = { FunctionName = var.function.name }
-  # Metrics of an event source mapping have its UUID as their only dimension:
+  # Metrics of an event source mapping are viewed by its UUID:
   # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-view.html
   of_mapping = { EventSourceMappingUUID = var.event_source_mapping_uuid }
 
