@@ -27,12 +27,16 @@ module "aggregator" {
   ledger_retention_days   = var.ledger_retention_days
   on_source_expiry        = var.on_source_expiry
   package_path            = var.package_path
+  package_object          = var.package_object
+  code_signing_config_arn = var.code_signing_config_arn
+  vpc_config              = var.vpc_config
   memory_size             = var.memory_size
   timeout                 = var.timeout
   check_on_apply          = var.check_on_apply
   architecture            = var.architecture
   reserved_concurrency    = var.reserved_concurrency
   log_retention_days      = var.log_retention_days
+  log_kms_key_arn         = var.log_kms_key_arn
   log_level               = var.log_level
   event_source_mapping    = var.event_source_mapping
   kms_key_arn             = var.kms_key_arn

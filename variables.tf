@@ -164,6 +164,24 @@ variable "package_path" {
   default     = null
 }
 
+variable "package_object" {
+  description = "Object in S3 with the function's zip file, in a bucket with versions in the function's region: a new `version_id` deploys it. Null: package_path."
+  type        = object({ bucket = string, key = string, version_id = string })
+  default     = null
+}
+
+variable "code_signing_config_arn" {
+  description = "ARN of the code signing configuration that the package has to satisfy. The committed package is not signed: name a signed one by package_path or package_object. Null: none."
+  type        = string
+  default     = null
+}
+
+variable "vpc_config" {
+  description = "Subnets and security groups of the function, where it has to be in a VPC. It reaches DynamoDB through a gateway endpoint of that VPC or a NAT gateway; the event source mapping needs neither. Null: not in a VPC, which is not less private: the function takes no connections."
+  type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
+  default     = null
+}
+
 variable "memory_size" {
   description = "Memory of the function in MB, 128 to 10240. Its share of CPU grows with it: 1769 MB is one whole CPU."
   type        = number
@@ -203,6 +221,12 @@ variable "log_retention_days" {
   type        = number
   default     = 30
   nullable    = false
+}
+
+variable "log_kms_key_arn" {
+  description = "ARN of the customer managed KMS key that encrypts the function's log. Its policy has to let logs.<region>.amazonaws.com use it. Null: the key of CloudWatch Logs."
+  type        = string
+  default     = null
 }
 
 variable "log_level" {

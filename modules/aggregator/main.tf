@@ -1,9 +1,10 @@
 locals {
   function_name = "${var.name}-aggregator"
-  package_path  = coalesce(var.package_path, "${path.module}/../../dist/aggregator.zip")
+  package_path  = var.package_object != null ? null : coalesce(var.package_path, "${path.module}/../../dist/aggregator.zip")
 
   # Account and region from an ARN of our own: the data source of the region names its attribute differently in version
   # 5 (name) and 6 (region) of the provider.
+  partition  = split(":", aws_cloudwatch_log_group.this.arn)[1]
   account_id = split(":", aws_cloudwatch_log_group.this.arn)[4]
   region     = split(":", aws_cloudwatch_log_group.this.arn)[3]
 
@@ -13,6 +14,15 @@ locals {
     none      = ["dynamodb:DeleteItem", "dynamodb:UpdateItem"]
     watermark = ["dynamodb:UpdateItem"]
   }
+
+  interface_actions = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+  ]
 
   # How rows stand in their table, where that is not the default.
   row_schema = merge(
@@ -76,7 +86,11 @@ resource "aws_lambda_function" "this" {
   description                    = "Keeps aggregates of ${split("/", var.source_stream_arn)[1]} exact in ${var.aggregate_table.name}."
   role                           = aws_iam_role.this.arn
   filename                       = local.package_path
-  source_code_hash               = filebase64sha256(local.package_path)
+  source_code_hash               = local.package_path == null ? null : filebase64sha256(local.package_path)
+  s3_bucket                      = one(var.package_object[*].bucket)
+  s3_key                         = one(var.package_object[*].key)
+  s3_object_version              = one(var.package_object[*].version_id)
+  code_signing_config_arn        = var.code_signing_config_arn
   handler                        = "aggregator.handler.handler"
   runtime                        = "python3.13"
   architectures                  = [var.architecture]
@@ -96,6 +110,15 @@ resource "aws_lambda_function" "this" {
     application_log_level = var.log_level
     # INFO has the report of every invocation: duration and memory.
     system_log_level = "INFO"
+  }
+
+  dynamic "vpc_config" {
+    for_each = var.vpc_config[*]
+
+    content {
+      subnet_ids         = vpc_config.value.subnet_ids
+      security_group_ids = vpc_config.value.security_group_ids
+    }
   }
 
   lifecycle {
@@ -127,7 +150,7 @@ resource "aws_lambda_invocation" "check" {
   input         = jsonencode({ Records = [] })
 
   triggers = merge(local.settings, {
-    package    = aws_lambda_function.this.source_code_hash
+    package    = try(var.package_object.version_id, aws_lambda_function.this.source_code_hash)
     definition = module.definition.encoded
   })
 }
@@ -135,6 +158,7 @@ resource "aws_lambda_invocation" "check" {
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/aws/lambda/${local.function_name}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.log_kms_key_arn
   tags              = var.tags
 }
 
@@ -235,6 +259,26 @@ resource "aws_iam_role_policy" "this" {
             Resource = var.kms_key_arn
           },
         ] : statement if var.kms_key_arn != null
+      ],
+      # As in AWSLambdaVPCAccessExecutionRole: nobody knows the interfaces before Lambda has made them. Lambda uses these
+      # permissions itself; the code of the function needs none of them, and the second statement takes them from it
+      # (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html).
+      [
+        for statement in [
+          {
+            Sid      = "AttachToVpc"
+            Effect   = "Allow"
+            Action   = local.interface_actions
+            Resource = "*"
+          },
+          {
+            Sid       = "NotByTheFunction"
+            Effect    = "Deny"
+            Action    = local.interface_actions
+            Resource  = "*"
+            Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${local.function_name}" } }
+          },
+        ] : statement if var.vpc_config != null
       ],
     )
   })

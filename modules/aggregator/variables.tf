@@ -221,6 +221,44 @@ variable "package_path" {
   }
 }
 
+variable "package_object" {
+  description = "Object in S3 with the function's zip file, in a bucket with versions in the function's region: a new `version_id` deploys it. Null: package_path."
+  type        = object({ bucket = string, key = string, version_id = string })
+  default     = null
+
+  validation {
+    condition     = var.package_object == null || var.package_path == null
+    error_message = "package_object: package_path names a package too. Leave one of them out."
+  }
+}
+
+variable "code_signing_config_arn" {
+  description = "ARN of the code signing configuration that the package has to satisfy. The committed package is not signed: name a signed one by package_path or package_object. Null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.code_signing_config_arn == null ? true : can(regex("^arn:[^:]+:lambda:[^:]+:[0-9]{12}:code-signing-config:csc-[0-9a-z]{17}$", var.code_signing_config_arn))
+    error_message = "code_signing_config_arn: use the ARN of a code signing configuration, arn:aws:lambda:<region>:<account>:code-signing-config:csc-<17 characters>."
+  }
+
+  validation {
+    condition     = var.code_signing_config_arn == null || var.package_path != null || var.package_object != null
+    error_message = "code_signing_config_arn: the package that comes with the module is not signed, so Lambda would refuse it or warn of it. Sign dist/aggregator.zip with AWS Signer and name the result by package_object or package_path."
+  }
+}
+
+variable "vpc_config" {
+  description = "Subnets and security groups of the function, where it has to be in a VPC. It reaches DynamoDB through a gateway endpoint of that VPC or a NAT gateway; the event source mapping needs neither. Null: not in a VPC, which is not less private: the function takes no connections."
+  type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
+  default     = null
+
+  validation {
+    condition     = var.vpc_config == null ? true : length(var.vpc_config.subnet_ids) > 0 && length(var.vpc_config.security_group_ids) > 0
+    error_message = "vpc_config: name at least one subnet and one security group, better one subnet in each of several availability zones, or leave it out."
+  }
+}
+
 variable "memory_size" {
   description = "Memory of the function in MB. Its share of CPU grows with it: 1769 MB is one whole CPU."
   type        = number
@@ -284,6 +322,17 @@ variable "log_retention_days" {
   validation {
     condition     = contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
     error_message = "log_retention_days: CloudWatch accepts 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653 days, and 0 for ever."
+  }
+}
+
+variable "log_kms_key_arn" {
+  description = "ARN of the customer managed KMS key that encrypts the function's log. Its policy has to let logs.<region>.amazonaws.com use it. Null: the key of CloudWatch Logs."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.log_kms_key_arn == null ? true : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/.+$", var.log_kms_key_arn))
+    error_message = "log_kms_key_arn: use the ARN of a key, arn:aws:kms:<region>:<account>:key/<id>. An alias or a bare key id is not enough."
   }
 }
 
