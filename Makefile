@@ -27,7 +27,7 @@ demo-down: setup ## Take down what `make demo KEEP=1` left running
 test: lint test-terraform pytest ## Everything: linters, Terraform's own tests, unit and LocalStack tests
 
 .PHONY: lint
-lint: setup ## Linters, type checker, Terraform's format and validation, the committed package
+lint: setup ## Linters, type checker, Terraform's format and validation, security scan, the committed package
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy lambda_src/aggregator scripts
@@ -38,6 +38,7 @@ lint: setup ## Linters, type checker, Terraform's format and validation, the com
 	  printf 'terraform validate %s: ' $$module; \
 	  $(TERRAFORM) -chdir=$$module validate || exit 1; \
 	done
+	$(PYTHON) -m scripts.scan
 
 .PHONY: test-terraform
 test-terraform: setup ## Terraform's own tests, with a mocked provider
@@ -69,6 +70,6 @@ build: ## Build dist/aggregator.zip from lambda_src/
 .PHONY: clean
 clean: ## Stop LocalStack and remove all that the scripts have made
 	@python3 scripts/localstack stop
-	rm -rf .venv .localstack .terraform-cli .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .checkov .localstack .terraform-cli .pytest_cache .mypy_cache .ruff_cache
 	find . -name .terraform -type d -prune -exec rm -rf {} +
 	find . -name .terraform.lock.hcl -delete

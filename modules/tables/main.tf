@@ -25,6 +25,9 @@ locals {
 # The items that the team owns. Both images are needed in the stream: the new one to compute what an item adds, the old
 # one to predict what it added before.
 resource "aws_dynamodb_table" "source" {
+  # checkov:skip=CKV_AWS_119:A key of one's own is a choice, kms_key_arn. Without it the table is encrypted by a key that AWS owns.
+  # checkov:skip=CKV2_AWS_16:On-demand by default. Provisioned capacity is for known, steady load.
+
   name                        = "${var.name}-source"
   billing_mode                = local.billing_mode
   read_capacity               = try(var.provisioned_capacity.source.read_units, null)
@@ -82,6 +85,9 @@ resource "aws_dynamodb_table" "source" {
 
 # One item for each aggregate, group and time bucket: what clients read.
 resource "aws_dynamodb_table" "aggregates" {
+  # checkov:skip=CKV_AWS_119:A key of one's own is a choice, kms_key_arn. Without it the table is encrypted by a key that AWS owns.
+  # checkov:skip=CKV2_AWS_16:On-demand by default. Provisioned capacity is for known, steady load.
+
   count = var.aggregates_in_source_table ? 0 : 1
 
   name                        = "${var.name}-aggregates"
@@ -145,6 +151,9 @@ resource "aws_dynamodb_table" "aggregates" {
 # One entry for each source item: the version last applied and the contributions then applied. Exactness rests on it.
 # And one for each value of a measure that a row alone cannot keep: min, max, first, last, distinct.
 resource "aws_dynamodb_table" "ledger" {
+  # checkov:skip=CKV_AWS_119:A key of one's own is a choice, kms_key_arn. Without it the table is encrypted by a key that AWS owns.
+  # checkov:skip=CKV2_AWS_16:On-demand by default. Provisioned capacity is for known, steady load.
+
   count = var.create_ledger ? 1 : 0
 
   name                        = "${var.name}-ledger"

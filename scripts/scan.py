@@ -1,0 +1,23 @@
+"""Scans the Terraform sources for insecure settings with checkov: python3 -m scripts.scan."""
+
+import subprocess
+import sys
+
+from scripts.localstack.settings import ROOT, RunnerError
+from scripts.setup import install_tools
+
+ENVIRONMENT = ROOT / ".checkov"
+
+
+def main() -> int:
+    """Install checkov where that has not been done, and run it as .checkov.yaml says; returns the exit status."""
+    try:
+        install_tools(ENVIRONMENT, ROOT / "requirements-scan.txt")
+    except RunnerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return subprocess.run([str(ENVIRONMENT / "bin" / "checkov")], cwd=ROOT).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
