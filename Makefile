@@ -32,6 +32,7 @@ lint: setup ## Linters, type checker, Terraform's format and validation, securit
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy lambda_src/aggregator scripts
 	$(PYTHON) scripts/build.py --check
+	$(PYTHON) -m scripts.reference --check
 	$(TERRAFORM) fmt -check -recursive -diff
 	@for module in $(MODULES); do \
 	  $(TERRAFORM) -chdir=$$module init -backend=false -input=false -no-color >/dev/null || exit 1; \
@@ -66,6 +67,10 @@ format: setup ## Format Python and Terraform sources
 .PHONY: build
 build: ## Build dist/aggregator.zip from lambda_src/
 	@python3 scripts/build.py
+
+.PHONY: reference
+reference: setup ## Write the tables of inputs and outputs into the READMEs of the modules
+	@$(PYTHON) -m scripts.reference
 
 .PHONY: clean
 clean: ## Stop LocalStack and remove all that the scripts have made
