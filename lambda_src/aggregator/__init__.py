@@ -3,6 +3,7 @@
 Read the modules in this order; each imports only from those above it:
 
 ===================  ====================================================================
+``version``          the version of all this
 ``numerics``         decimal arithmetic within what a DynamoDB number can hold
 ``items``            reading attributes out of an item image (DynamoDB JSON)
 ``keys``             attribute values as parts of readable, collision-free keys

@@ -20,6 +20,7 @@ from . import at_least_once, definition, delivery, metrics, records, row_schema,
 from .apply import apply
 from .rows import Rows, Run
 from .store import Store
+from .version import VERSION
 
 # Level and JSON format come from the function's logging configuration, which the runtime applies to the root logger.
 logger = logging.getLogger("aggregator")
@@ -250,6 +251,7 @@ def _connect() -> Any:
         tcp_keepalive=True,
         # Every request is built by store and rows, whose tests run with validation on.
         parameter_validation=False,
+        user_agent_extra=f"dynamodb-aggregates/{VERSION}",
     )
     return boto3.client("dynamodb", config=config)
 

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from .version import VERSION
+
 NAMESPACE = "DynamoDBAggregates"
 DIMENSION = "FunctionName"
 
@@ -36,7 +38,7 @@ _SECONDS = frozenset(("oldest_record_age",))
 def embedded(
     summary: Mapping[str, Any], names: tuple[str, ...], *, function_name: str, milliseconds: int
 ) -> dict[str, Any]:
-    """The fields of a log line that is also metrics: the summary, the dimension and ``_aws``.
+    """The fields of a log line that is also metrics: the summary, the dimension, the version and ``_aws``.
 
     ``names`` are the fields that become metrics, those without a value left out; ``milliseconds`` is the time since
     1970 that they are of.
@@ -50,6 +52,7 @@ def embedded(
     return {
         **summary,
         DIMENSION: function_name,
+        "version": VERSION,
         "_aws": {"Timestamp": milliseconds, "CloudWatchMetrics": [directive]},
     }
 

@@ -2,6 +2,9 @@ locals {
   function_name = "${var.name}-aggregator"
   package_path  = var.package_object != null ? null : coalesce(var.package_path, "${path.module}/../../dist/aggregator.zip")
 
+  # The one place that says it.
+  version = regex("VERSION = \"([^\"]+)\"", file("${path.module}/../../lambda_src/aggregator/version.py"))[0]
+
   # Account and region from an ARN of our own: the data source of the region names its attribute differently in version
   # 5 (name) and 6 (region) of the provider.
   partition  = split(":", aws_cloudwatch_log_group.this.arn)[1]
@@ -88,7 +91,7 @@ resource "aws_lambda_function" "this" {
   # checkov:skip=CKV_AWS_272:Code signing is a choice, code_signing_config_arn.
 
   function_name                  = local.function_name
-  description                    = "Keeps aggregates of ${split("/", var.source_stream_arn)[1]} exact in ${var.aggregate_table.name}."
+  description                    = "Keeps aggregates of ${split("/", var.source_stream_arn)[1]} exact in ${var.aggregate_table.name}. Version ${local.version}."
   role                           = aws_iam_role.this.arn
   filename                       = local.package_path
   source_code_hash               = local.package_path == null ? null : filebase64sha256(local.package_path)

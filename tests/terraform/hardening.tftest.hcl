@@ -193,3 +193,16 @@ run "two_packages_are_refused" {
 
   expect_failures = [var.package_object]
 }
+
+run "the_description_of_the_function_says_its_version" {
+  command = plan
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  assert {
+    condition     = endswith(aws_lambda_function.this.description, " Version ${regex("VERSION = \"([0-9.]+)\"", file("lambda_src/aggregator/version.py"))[0]}.")
+    error_message = aws_lambda_function.this.description
+  }
+}
