@@ -1,8 +1,14 @@
+locals {
+  # What encrypts the source table, whoever has made it.
+  source_kms_key_arn = var.existing_source_table == null ? var.kms_key_arn : var.existing_source_table.kms_key_arn
+}
+
 module "tables" {
   source = "./modules/tables"
 
   name                       = var.name
   source_table               = var.source_table
+  existing_source_table      = var.existing_source_table == null ? null : { stream_arn = var.existing_source_table.stream_arn }
   aggregates_in_source_table = var.aggregates_in_source_table
   create_ledger              = var.delivery == "ledger"
   ranked_measures            = toset(compact([for aggregate in values(var.aggregates) : try(aggregate.rank_by, null)]))
@@ -19,6 +25,7 @@ module "aggregator" {
   name                    = var.name
   aggregates              = var.aggregates
   source_stream_arn       = module.tables.source_stream_arn
+  source_kms_key_arn      = local.source_kms_key_arn
   aggregate_table         = module.tables.aggregate_table
   ledger_table            = var.delivery == "ledger" ? { name = module.tables.ledger_table_name, arn = module.tables.ledger_table_arn } : null
   delivery                = var.delivery
@@ -62,7 +69,7 @@ module "api" {
   stage_name             = var.api.stage_name
   throttling_rate_limit  = var.api.throttling_rate_limit
   throttling_burst_limit = var.api.throttling_burst_limit
-  kms_key_arn            = var.kms_key_arn
+  kms_key_arn            = local.source_kms_key_arn
   tags                   = var.tags
 }
 

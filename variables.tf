@@ -3,7 +3,7 @@
 # only values that concern several modules.
 
 variable "name" {
-  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source, <name>-aggregates (unless aggregates_in_source_table) and, with delivery = \"ledger\", <name>-ledger, function and role <name>-aggregator, API and role <name>-api, bucket <name>-failures-<account>-<region>; with create_monitoring alarms <name>-<alarm>, topic <name>-alarms and dashboard <name>."
+  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source (unless existing_source_table), <name>-aggregates (unless aggregates_in_source_table) and, with delivery = \"ledger\", <name>-ledger, function and role <name>-aggregator, API and role <name>-api, bucket <name>-failures-<account>-<region>; with create_monitoring alarms <name>-<alarm>, topic <name>-alarms and dashboard <name>."
   type        = string
   nullable    = false
 
@@ -29,6 +29,19 @@ variable "source_table" {
     ttl_attribute = optional(string)
   })
   nullable = false
+}
+
+variable "existing_source_table" {
+  description = <<-EOT
+    The source table, where it is there already: it is left as it is, and source_table says its keys. Whoever plans needs dynamodb:Describe* and dynamodb:ListTagsOfResource on it. Null: the table is made.
+    - `stream_arn`: ARN of its stream, whose view type has to be NEW_AND_OLD_IMAGES.
+    - `kms_key_arn`: ARN of the customer managed KMS key that encrypts the table, if one does.
+  EOT
+  type = object({
+    stream_arn  = string
+    kms_key_arn = optional(string)
+  })
+  default = null
 }
 
 variable "aggregates_in_source_table" {

@@ -271,6 +271,16 @@ resource "aws_iam_role_policy" "this" {
           },
         ] : statement if var.kms_key_arn != null
       ],
+      [
+        for statement in [
+          {
+            Sid      = "ReadEncryptedStream"
+            Effect   = "Allow"
+            Action   = "kms:Decrypt"
+            Resource = var.source_kms_key_arn
+          },
+        ] : statement if var.source_kms_key_arn != null && var.source_kms_key_arn != var.kms_key_arn
+      ],
       # As in AWSLambdaVPCAccessExecutionRole: nobody knows the interfaces before Lambda has made them. Lambda uses these
       # permissions itself; the code of the function needs none of them, and the second statement takes them from it
       # (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html).

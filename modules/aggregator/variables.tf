@@ -457,6 +457,17 @@ variable "kms_key_arn" {
   }
 }
 
+variable "source_kms_key_arn" {
+  description = "ARN of the customer managed KMS key that encrypts the source table and so its stream, where that is another one than kms_key_arn. Null: there is none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.source_kms_key_arn == null ? true : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/.+$", var.source_kms_key_arn))
+    error_message = "source_kms_key_arn: use the ARN of a key, arn:aws:kms:<region>:<account>:key/<id>. An alias or a bare key id is not enough."
+  }
+}
+
 variable "tags" {
   description = "Tags of all resources."
   type        = map(string)

@@ -18,7 +18,11 @@ locals {
     key_prefix    = ""
     ttl_attribute = "expires_at"
   }
-  aggregate_table      = one(concat(aws_dynamodb_table.aggregates, var.aggregates_in_source_table ? [aws_dynamodb_table.source] : []))
+  # A stream's ARN begins with that of its table.
+  existing_table_arn  = try(split("/stream/", var.existing_source_table.stream_arn)[0], null)
+  existing_table_name = try(split("/", local.existing_table_arn)[1], null)
+
+  aggregate_table      = one(concat(aws_dynamodb_table.aggregates, var.aggregates_in_source_table ? aws_dynamodb_table.source : []))
   source_ttl_attribute = var.aggregates_in_source_table ? local.rows.ttl_attribute : var.source_table.ttl_attribute
 }
 
@@ -27,6 +31,8 @@ locals {
 resource "aws_dynamodb_table" "source" {
   # checkov:skip=CKV_AWS_119:A key of one's own is a choice, kms_key_arn. Without it the table is encrypted by a key that AWS owns.
   # checkov:skip=CKV2_AWS_16:On-demand by default. Provisioned capacity is for known, steady load.
+
+  count = var.existing_source_table == null ? 1 : 0
 
   name                        = "${var.name}-source"
   billing_mode                = local.billing_mode
@@ -80,6 +86,39 @@ resource "aws_dynamodb_table" "source" {
   server_side_encryption {
     enabled     = var.kms_key_arn != null
     kms_key_arn = var.kms_key_arn
+  }
+}
+
+moved {
+  from = aws_dynamodb_table.source
+  to   = aws_dynamodb_table.source[0]
+}
+
+# Only to refuse at plan what would not work: that the ARN is given, and not looked up here, keeps it known while others of
+# the caller's resources change.
+data "aws_dynamodb_table" "existing" {
+  count = var.existing_source_table == null ? 0 : 1
+
+  name = local.existing_table_name
+
+  lifecycle {
+    postcondition {
+      condition     = self.stream_enabled && self.stream_view_type == "NEW_AND_OLD_IMAGES"
+      error_message = "existing_source_table: the stream of ${local.existing_table_name} has the view type \"${self.stream_view_type}\", and both images of a change are needed. A view type cannot be changed: switch the stream off and on again with stream_view_type = \"NEW_AND_OLD_IMAGES\", when its other readers can bear it."
+    }
+
+    postcondition {
+      condition     = self.stream_arn == var.existing_source_table.stream_arn
+      error_message = "existing_source_table.stream_arn: the stream of ${local.existing_table_name} is ${self.stream_arn} now. A stream gets a new ARN when it is switched off and on again; name the new one."
+    }
+
+    postcondition {
+      condition = (
+        self.hash_key == var.source_table.hash_key.name
+        && (self.range_key == null ? "" : self.range_key) == (var.source_table.range_key == null ? "" : var.source_table.range_key.name)
+      )
+      error_message = "source_table: the keys of ${local.existing_table_name} are ${self.hash_key}${self.range_key == null || self.range_key == "" ? "" : " and ${self.range_key}"}. Say them in hash_key and range_key, with their types."
+    }
   }
 }
 

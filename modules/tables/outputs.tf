@@ -1,16 +1,16 @@
 output "source_table_name" {
   description = "Name of the source table."
-  value       = aws_dynamodb_table.source.name
+  value       = var.existing_source_table == null ? one(aws_dynamodb_table.source[*].name) : local.existing_table_name
 }
 
 output "source_table_arn" {
   description = "ARN of the source table."
-  value       = aws_dynamodb_table.source.arn
+  value       = var.existing_source_table == null ? one(aws_dynamodb_table.source[*].arn) : local.existing_table_arn
 }
 
 output "source_stream_arn" {
   description = "ARN of the source table's stream, with both images of every change."
-  value       = aws_dynamodb_table.source.stream_arn
+  value       = var.existing_source_table == null ? one(aws_dynamodb_table.source[*].stream_arn) : var.existing_source_table.stream_arn
 }
 
 output "aggregate_table_name" {

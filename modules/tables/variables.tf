@@ -49,6 +49,22 @@ variable "source_table" {
   }
 }
 
+variable "existing_source_table" {
+  description = "ARN of the stream, with the view type NEW_AND_OLD_IMAGES, of a source table that is there already. No source table is made then, and that one is left as it is; whoever plans needs dynamodb:Describe* and dynamodb:ListTagsOfResource on it, so that a view type or keys which would not work are refused. Null: the table is made."
+  type        = object({ stream_arn = string })
+  default     = null
+
+  validation {
+    condition     = var.existing_source_table == null ? true : can(regex("^arn:[^:]+:dynamodb:[^:]+:[0-9]{12}:table/[^/]+/stream/.+$", var.existing_source_table.stream_arn))
+    error_message = "existing_source_table.stream_arn: use the ARN of a stream, arn:aws:dynamodb:<region>:<account>:table/<table>/stream/<label>. A table without a stream gets one by stream_enabled = true and stream_view_type = \"NEW_AND_OLD_IMAGES\"."
+  }
+
+  validation {
+    condition     = var.existing_source_table == null || !var.aggregates_in_source_table
+    error_message = "existing_source_table: aggregates_in_source_table makes the table, for its TTL and its indexes. To keep rows in a table that is there already, use modules/aggregator with a key_prefix (docs/tables.md)."
+  }
+}
+
 variable "aggregates_in_source_table" {
   description = "Whether rows are kept in the source table, under keys that begin with aggregate#, and there is no aggregate table. It is chosen once: rows do not move."
   type        = bool

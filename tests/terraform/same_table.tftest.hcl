@@ -137,25 +137,25 @@ run "the_source_table_expires_rows_and_lists_their_groups_in_order" {
   }
 
   assert {
-    condition     = aws_dynamodb_table.source.ttl[0].enabled && aws_dynamodb_table.source.ttl[0].attribute_name == "row_expires_at"
+    condition     = aws_dynamodb_table.source[0].ttl[0].enabled && aws_dynamodb_table.source[0].ttl[0].attribute_name == "row_expires_at"
     error_message = "Rows expire, and items do not by chance."
   }
 
   assert {
-    condition     = aws_dynamodb_table.source.attribute == toset([{ name = "order", type = "S" }, { name = "line", type = "S" }, { name = "rank_group", type = "S" }, { name = "lines", type = "N" }])
+    condition     = aws_dynamodb_table.source[0].attribute == toset([{ name = "order", type = "S" }, { name = "line", type = "S" }, { name = "rank_group", type = "S" }, { name = "lines", type = "N" }])
     error_message = "The index sorts by rank_group and the measure."
   }
 
   assert {
-    condition = length(aws_dynamodb_table.source.global_secondary_index) == 1 && alltrue([
-      for index in aws_dynamodb_table.source.global_secondary_index : index.name == output.rank_index_names.lines && index.hash_key == "rank_group" && index.range_key == "lines"
+    condition = length(aws_dynamodb_table.source[0].global_secondary_index) == 1 && alltrue([
+      for index in aws_dynamodb_table.source[0].global_secondary_index : index.name == output.rank_index_names.lines && index.hash_key == "rank_group" && index.range_key == "lines"
     ])
     error_message = "Groups can be listed in order."
   }
 
   assert {
     condition = jsonencode(output.aggregate_table) == jsonencode({
-      arn           = aws_dynamodb_table.source.arn
+      arn           = aws_dynamodb_table.source[0].arn
       hash_key      = "order"
       key_prefix    = "aggregate#"
       name          = "sales-source"
@@ -179,7 +179,7 @@ run "rows_expire_by_the_attribute_by_which_items_do" {
   }
 
   assert {
-    condition     = aws_dynamodb_table.source.ttl[0].attribute_name == "expires" && output.aggregate_table.ttl_attribute == "expires"
+    condition     = aws_dynamodb_table.source[0].ttl[0].attribute_name == "expires" && output.aggregate_table.ttl_attribute == "expires"
     error_message = "A table has one attribute for expiry."
   }
 }

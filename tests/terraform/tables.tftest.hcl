@@ -15,22 +15,22 @@ run "the_source_table_has_the_given_keys_and_a_stream_with_both_images" {
   }
 
   assert {
-    condition     = aws_dynamodb_table.source.name == "sales-source" && aws_dynamodb_table.source.hash_key == "invoice_no" && aws_dynamodb_table.source.range_key == "line_no"
+    condition     = aws_dynamodb_table.source[0].name == "sales-source" && aws_dynamodb_table.source[0].hash_key == "invoice_no" && aws_dynamodb_table.source[0].range_key == "line_no"
     error_message = "The source table is <name>-source with the given keys."
   }
 
   assert {
-    condition     = aws_dynamodb_table.source.attribute == toset([{ name = "invoice_no", type = "S" }, { name = "line_no", type = "N" }])
+    condition     = aws_dynamodb_table.source[0].attribute == toset([{ name = "invoice_no", type = "S" }, { name = "line_no", type = "N" }])
     error_message = "The keys have the given types."
   }
 
   assert {
-    condition     = aws_dynamodb_table.source.stream_enabled && aws_dynamodb_table.source.stream_view_type == "NEW_AND_OLD_IMAGES"
+    condition     = aws_dynamodb_table.source[0].stream_enabled && aws_dynamodb_table.source[0].stream_view_type == "NEW_AND_OLD_IMAGES"
     error_message = "Without the old image nothing can be predicted."
   }
 
   assert {
-    condition     = !aws_dynamodb_table.source.ttl[0].enabled
+    condition     = !aws_dynamodb_table.source[0].ttl[0].enabled
     error_message = "Items of the source table expire only if asked for."
   }
 }
@@ -47,12 +47,12 @@ run "a_source_table_may_have_no_range_key_and_may_expire_items" {
   }
 
   assert {
-    condition     = aws_dynamodb_table.source.range_key == null && aws_dynamodb_table.source.attribute == toset([{ name = "id", type = "B" }])
+    condition     = aws_dynamodb_table.source[0].range_key == null && aws_dynamodb_table.source[0].attribute == toset([{ name = "id", type = "B" }])
     error_message = "There is a hash key only."
   }
 
   assert {
-    condition     = aws_dynamodb_table.source.ttl[0].enabled && aws_dynamodb_table.source.ttl[0].attribute_name == "expires"
+    condition     = aws_dynamodb_table.source[0].ttl[0].enabled && aws_dynamodb_table.source[0].ttl[0].attribute_name == "expires"
     error_message = "The source table expires items by the given attribute."
   }
 }
@@ -188,7 +188,7 @@ run "tables_are_on_demand_recoverable_protected_and_encrypted_by_the_key_of_aws_
 
   assert {
     condition = alltrue([
-      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates[0], one(aws_dynamodb_table.ledger)] :
+      for table in [aws_dynamodb_table.source[0], aws_dynamodb_table.aggregates[0], one(aws_dynamodb_table.ledger)] :
       table.billing_mode == "PAY_PER_REQUEST" && table.point_in_time_recovery[0].enabled && table.deletion_protection_enabled && !table.server_side_encryption[0].enabled
     ])
     error_message = "The defaults are on-demand, point-in-time recovery, deletion protection, the key that AWS owns."
@@ -216,7 +216,7 @@ run "each_of_these_can_be_chosen" {
 
   assert {
     condition = alltrue([
-      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates[0], one(aws_dynamodb_table.ledger)] :
+      for table in [aws_dynamodb_table.source[0], aws_dynamodb_table.aggregates[0], one(aws_dynamodb_table.ledger)] :
       table.billing_mode == "PROVISIONED" && !table.point_in_time_recovery[0].enabled && !table.deletion_protection_enabled && table.tags["Team"] == "sales"
     ])
     error_message = "All three tables follow the variables."
@@ -224,7 +224,7 @@ run "each_of_these_can_be_chosen" {
 
   assert {
     condition = alltrue([
-      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates[0], one(aws_dynamodb_table.ledger)] :
+      for table in [aws_dynamodb_table.source[0], aws_dynamodb_table.aggregates[0], one(aws_dynamodb_table.ledger)] :
       table.server_side_encryption[0].enabled && table.server_side_encryption[0].kms_key_arn == var.kms_key_arn
     ])
     error_message = "All three tables are encrypted by the given key."
@@ -232,7 +232,7 @@ run "each_of_these_can_be_chosen" {
 
   assert {
     condition = [
-      for table in [aws_dynamodb_table.source, aws_dynamodb_table.aggregates[0], one(aws_dynamodb_table.ledger)] : [table.read_capacity, table.write_capacity]
+      for table in [aws_dynamodb_table.source[0], aws_dynamodb_table.aggregates[0], one(aws_dynamodb_table.ledger)] : [table.read_capacity, table.write_capacity]
     ] == [[1, 2], [3, 4], [5, 6]]
     error_message = "Each table has its own capacity."
   }
