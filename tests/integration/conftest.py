@@ -75,6 +75,12 @@ def client(_localstack: None) -> Callable[[str], Any]:
 
 
 @pytest.fixture(scope="session")
+def new_client(_localstack: None) -> Callable[[str], Any]:
+    """Makes boto3 clients of LocalStack that nobody else has, so that they can be watched."""
+    return localstack_client.session.Session(region_name="us-east-1").client
+
+
+@pytest.fixture(scope="session")
 def complete_stack(_localstack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """examples/complete, applied under a name of its own."""
     variables = {"name": f"it-{uuid.uuid4().hex[:8]}", "deletion_protection": False}
