@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.build import PACKAGE, build
+from scripts.build import PACKAGE, build, holds
 from scripts.localstack.settings import ROOT
 
 #: Semantic versioning, https://semver.org, without build metadata.
@@ -41,14 +41,14 @@ def notes(changelog: str, wanted: str) -> str:
     return found[1].strip() + "\n"
 
 
-def problems(root: Path, wanted: str, tags: Sequence[str], uncommitted: str, package: bytes) -> list[str]:
+def problems(root: Path, wanted: str, tags: Sequence[str], uncommitted: str, package: Path) -> list[str]:
     """What speaks against a release of a version, each with what to do."""
     found = []
     if uncommitted:
         found.append("there are uncommitted changes; commit them, so that the tag is what was checked")
     if f"v{wanted}" in tags:
         found.append(f"the tag v{wanted} is there already; raise VERSION in lambda_src/aggregator/version.py")
-    if package != build(root / "lambda_src"):
+    if not holds(package, build(root / "lambda_src")):
         found.append("dist/aggregator.zip is not what lambda_src/ gives; run `make build` and commit the result")
     for page in sorted(root.glob("**/*.md")):
         if any(part.startswith(".") for part in page.relative_to(root).parts):
@@ -63,7 +63,7 @@ def main() -> int:
     try:
         wanted = version()
         text = notes((ROOT / "CHANGELOG.md").read_text(), wanted)
-        against = problems(ROOT, wanted, _git("tag").split(), _git("status", "--porcelain"), PACKAGE.read_bytes())
+        against = problems(ROOT, wanted, _git("tag").split(), _git("status", "--porcelain"), PACKAGE)
         if against:
             raise ReleaseError("\n- ".join(["before there can be a release:", *against]))
     except ReleaseError as error:

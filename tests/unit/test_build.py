@@ -1,16 +1,24 @@
-"""The package: the same bytes from the same sources, and the committed one is what the sources give."""
+"""The package: the committed one holds what the sources give, and nobody's build changes it without need."""
 
 import io
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
-from scripts.build import PACKAGE, SOURCES, build, main
+import pytest
+
+from scripts.build import PACKAGE, SOURCES, build, holds, main, write
 
 
 def test_the_committed_package_is_what_the_sources_give():
-    assert build() == PACKAGE.read_bytes(), "run `make build` and commit the result"
+    assert holds(PACKAGE, build()), "run `make build` and commit the result"
+
+
+def test_the_package_is_small():
+    # Lambda unpacks it at every cold start.
+    assert PACKAGE.stat().st_size <= 150_000
 
 
 def test_neither_times_nor_line_ends_nor_the_order_of_the_folder_change_the_bytes(tmp_path: Path):
@@ -47,5 +55,41 @@ def test_check_says_whether_the_committed_package_is_stale(tmp_path: Path, monke
     package.parent.mkdir()
     package.write_bytes(build())
     assert main() == 0
-    package.write_bytes(build() + b"x")
+    package.write_bytes(build()[:-1])
     assert main() == 1
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("scripts.build.PACKAGE", tmp_path / "dist" / "aggregator.zip")
+    return tmp_path / "dist" / "aggregator.zip"
+
+
+def recompressed(built: bytes, **changes: Any) -> bytes:
+    """The same members, as another zlib may compress them, with changed attributes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(built)) as old, zipfile.ZipFile(buffer, "w") as new:
+        for member in old.infolist():
+            content = old.read(member)
+            member.compress_type = zipfile.ZIP_STORED
+            for name, value in changes.items():
+                setattr(member, name, value)
+            new.writestr(member, content)
+    return buffer.getvalue()
+
+
+def test_what_another_zlib_has_compressed_is_left_as_it_is(package: Path):
+    package.parent.mkdir()
+    other = recompressed(build())
+    package.write_bytes(other)
+    write(build())
+    assert package.read_bytes() == other != build()
+
+
+@pytest.mark.parametrize("changes", [{"external_attr": 0o100755 << 16}, {"date_time": (2026, 1, 1, 0, 0, 0)}])
+def test_other_permissions_and_times_are_another_package(package: Path, changes: dict[str, Any]):
+    package.parent.mkdir()
+    package.write_bytes(recompressed(build(), **changes))
+    assert not holds(package, build())
+    write(build())
+    assert package.read_bytes() == build()

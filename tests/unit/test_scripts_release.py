@@ -10,7 +10,7 @@ import pytest
 from aggregator import handler, metrics
 from aggregator.version import VERSION
 from scripts import release
-from scripts.build import build
+from scripts.build import PACKAGE, build
 from scripts.localstack.settings import ROOT
 
 CHANGELOG = """# Changelog
@@ -35,7 +35,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def against(root: Path, tags: tuple[str, ...] = (), uncommitted: str = "") -> list[str]:
-    return release.problems(root, "1.0.0", tags, uncommitted, build(root / "lambda_src"))
+    (root / "aggregator.zip").write_bytes(build(root / "lambda_src"))
+    return release.problems(root, "1.0.0", tags, uncommitted, root / "aggregator.zip")
 
 
 def test_nothing_speaks_against_a_release_that_is_ready(root: Path) -> None:
@@ -56,7 +57,7 @@ def test_a_version_is_released_once(root: Path) -> None:
 
 
 def test_the_package_is_that_of_the_sources(root: Path) -> None:
-    assert release.problems(root, "1.0.0", (), "", b"old") == [
+    assert release.problems(root, "1.0.0", (), "", root / "missing.zip") == [
         "dist/aggregator.zip is not what lambda_src/ gives; run `make build` and commit the result"
     ]
 
@@ -87,7 +88,7 @@ def test_a_version_without_notes_is_refused(wanted: str) -> None:
 
 def test_this_version_has_notes_and_every_page_shows_calls_of_it() -> None:
     assert release.notes((ROOT / "CHANGELOG.md").read_text(), VERSION)
-    assert release.problems(ROOT, VERSION, (), "", build()) == []
+    assert release.problems(ROOT, VERSION, (), "", PACKAGE) == []
 
 
 def test_the_function_names_its_version_to_dynamodb_and_in_its_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
