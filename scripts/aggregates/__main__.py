@@ -22,7 +22,7 @@ from .backfill import Pace, StateFile
 from .deployment import Deployment, Interrupted, Interruption, connect
 from .progress import Progress
 from .repair import Repair
-from .replay import FailureBucket, Replay
+from .replay import FailureBucket, Replay, Replayed
 from .settings import LONGEST_TIMEOUT, SettingsError, read_settings
 from .verify import Verification
 
@@ -165,6 +165,7 @@ def _backfill(
     pace = Pace(options.rate, deployment.clock, time.monotonic)
     work = backfill.Backfill(deployment.scanned, deployment.bring, deployment.clock, pace, state, file.save)
     before, began = state.total("items"), time.monotonic()
+    progress.begin(max(0, deployment.item_count - before))
 
     def tell(*, last: bool = False) -> None:
         progress.tell(state.total("items") - before, f"{state.total('written'):,} written", last=last)
@@ -203,7 +204,6 @@ def _add_patience(parser: argparse.ArgumentParser) -> None:
 
 
 def _verification(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> Verification:
-    progress.begin(deployment.item_count)
     deployed = deployment.deployed
     if deployed.ledger_retention is not None:
         raise SettingsError(
@@ -215,7 +215,8 @@ def _verification(deployment: Deployment, options: argparse.Namespace, progress:
         deployment.clock,
         append_only=deployed.append_only,
         patience=options.patience,
-        tell=progress.tell,
+        tell=progress.of,
+        item_count=deployment.item_count,
     )
 
 
@@ -230,7 +231,7 @@ def _repair(deployment: Deployment, options: argparse.Namespace, progress: Progr
     if found.is_right:
         return RIGHT, {"found": verify.summary(found)}, "nothing to repair"
     verification = _verification(deployment, options, progress)
-    done = Repair(deployment.tables, verification, deployment.bring, deployment.clock).repair(found)
+    done = Repair(deployment.tables, verification, deployment.bring, deployment.clock, progress.of).repair(found)
     deployment.clock.check()
     progress.say(f"repaired {done.entries:,} entries and {done.rows:,} rows; verifying again")
     after = _verification(deployment, options, progress).verify()
@@ -260,8 +261,13 @@ def _replay(deployment: Deployment, options: argparse.Namespace, progress: Progr
         aggregate_table=deployed.aggregate_table,
         schema=deployed.schema,
     )
-    progress.begin(what="records")
-    done = replaying.replay(deployment.clock.check, lambda done: progress.tell(done.records))
+
+    def tell(number: int, objects: int, done: Replayed) -> None:
+        if number == 0:
+            progress.begin(objects, "objects")
+        progress.tell(number, f"{done.records:,} records, {done.written:,} items written")
+
+    done = replaying.replay(deployment.clock.check, tell)
     text = [
         f"{done.objects:,} objects with {done.records:,} records: {done.written:,} items written, of them "
         f"{done.quarantined:,} quarantined, {done.up_to_date:,} were up to date",
