@@ -12,12 +12,14 @@ from . import look
 class View:
     """What one look after the other has found, on a stream."""
 
-    def __init__(self, stream: TextIO, *, as_json: bool, width: Callable[[], int] | None = None) -> None:
-        """``as_json`` gives an object a line in the place of text; ``width`` is that of the terminal, in characters."""
+    def __init__(
+        self, stream: TextIO, *, as_json: bool, size: Callable[[], tuple[int, int]] = shutil.get_terminal_size
+    ) -> None:
+        """``as_json`` gives an object a line in the place of text; ``size`` is that of the terminal: columns, lines."""
         self._stream = stream
         self._as_json = as_json
         self._redraws = stream.isatty() and not as_json
-        self._width = width or (lambda: shutil.get_terminal_size().columns)
+        self._size = size
         self._height = 0
         self._before: dict[tuple[str, str], str] = {}
 
@@ -42,11 +44,12 @@ class View:
         return lines
 
     def _redraw(self, lines: Sequence[str]) -> None:
-        # A line that the terminal wraps would take more than one to go up again.
-        width = self._width()
+        # A line that the terminal wraps would take more than one to go up again, and nothing goes up above its top.
+        columns, height = self._size()
+        shown = [line[:columns] for line in lines[: max(1, height - 1)]]
         begin = f"\x1b[{self._height}A\r\x1b[J" if self._height else ""
-        self._height = len(lines)
-        self._write([begin + lines[0][:width], *(line[:width] for line in lines[1:])])
+        self._height = len(shown)
+        self._write([begin + shown[0], *shown[1:]])
 
     def _write(self, lines: Sequence[str]) -> None:
         print("\n".join(lines), file=self._stream, flush=True)

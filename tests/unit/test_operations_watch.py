@@ -150,7 +150,7 @@ def row(value):
 
 def test_on_a_terminal_a_look_is_drawn_over_the_one_before():
     terminal = Terminal()
-    view = View(terminal, as_json=False, width=lambda: 30)
+    view = View(terminal, as_json=False, size=lambda: (30, 24))
     view.show(AT, STATUS, [row("1")])
     drawn = terminal.getvalue().splitlines()
     assert drawn == [
@@ -169,6 +169,15 @@ def test_on_a_terminal_a_look_is_drawn_over_the_one_before():
     view.show(AT, STATUS, [])
     view.show(AT, STATUS, [])
     assert f"\x1b[{len(drawn) - 1}A" in terminal.getvalue(), "it goes up as far as what was drawn last"
+
+
+def test_a_look_is_never_higher_than_the_terminal():
+    terminal = Terminal()
+    view = View(terminal, as_json=False, size=lambda: (30, 5))
+    for _ in range(2):
+        view.show(AT, STATUS, [row(str(number)) | {"sk": str(number)} for number in range(9)])
+    assert terminal.getvalue().count("\n") == 2 * 4
+    assert "\x1b[4A" in terminal.getvalue()
 
 
 def test_json_is_not_redrawn_on_a_terminal():
