@@ -1,92 +1,97 @@
-"""A backfill next to live traffic that is killed in the middle: is it exact, and how fast is it?
+"""A backfill next to live traffic that is killed in the middle: is it exact, how fast is it, and what does it cost?
 
-    python -m benchmarks.backfill_under_load --outputs outputs.json --items 100000
+    python -m benchmarks.backfill_under_load --items 100000
 
-On an applied stack of examples/complete that nobody needs: it puts copies of the demo's order lines into the source
-table until it has so many items, waits until they count, and then empties the ledger and the aggregate table, as if the
-items had been there before the stream. While order lines are inserted, changed and deleted at a steady rate, `backfill`
-is started, killed by SIGKILL at even intervals of its way, and started again. At the end `verify` has to find all
-right, and every row has to be what the source table gives in a recomputation without the package
-(scripts/demo/orders.py).
+Puts copies of the demo's order lines into a table that has no stream yet, then makes the stream. While order lines are
+inserted, changed, moved and deleted at a steady rate, the command `backfill` is started, killed by SIGKILL at even
+intervals of its way, and started again. At the end `verify` has to find all right, and every row has to be what the
+source table gives in a recomputation without the package (scripts/demo/orders.py).
 
-It speaks to AWS_ENDPOINT_URL, as of LocalStack, or to AWS.
+It runs on DynamoDB Local alone (benchmarks/local_pipeline.py): there the emulator of Lambda does not decide how fast it
+goes. What it says of time is of DynamoDB Local on this machine; exactness and the number of writes are those on AWS.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import boto3
-
+from benchmarks import counted, local_pipeline
+from benchmarks.local_pipeline import AGGREGATE_TABLE, LEDGER_TABLE, SOURCE_TABLE
 from scripts.demo import aggregates, orders
 from scripts.demo.orders import OrderLine
+from tests.simulation.attribute_values import size
+from tests.support.tables import scan
 
 #: Seconds until everything written has to count.
 PATIENCE = 1_800
+#: Threads that write at the same time while the backfill runs.
+WRITERS = 4
+#: Items that one BatchWriteItem takes.
+MAX_WRITES = 25
 
 
 def main() -> int:
     """Run it and print the figures; 1 where something is not exact."""
     options = _options()
-    outputs = {name: output["value"] for name, output in json.loads(options.outputs.read_text()).items()}
-    client = boto3.client("dynamodb", region_name="us-east-1")
-    source, rows = outputs["source_table_name"], outputs["aggregate_table_name"]
-    lines = {line.key: line for line in _source(client, source)}
-    for line in _more(options.items - len(lines)):
-        lines[line.key] = line
-        _put(client, source, line)
-    _wait(client, rows, lines)
-    for table in (outputs["ledger_table_name"], rows):
-        _empty(client, table)
-    print(f"{len(lines):,} items, ledger and aggregate table emptied", flush=True)
+    with tempfile.TemporaryDirectory() as folder, local_pipeline.running() as pipeline:
+        outputs = Path(folder) / "outputs.json"
+        outputs.write_text(json.dumps(pipeline.outputs()))
+        return _run(options, pipeline, _Command(options, outputs, pipeline.environment))
 
-    stop = threading.Event()
-    written = [0]
-    traffic = threading.Thread(target=_write, args=(client, source, lines, options.writes, stop, written))
-    began = time.monotonic()
-    traffic.start()
-    state = options.outputs.with_name("backfill_under_load.state.json")
-    state.unlink(missing_ok=True)
-    command = ["backfill", "--earlier-timeout", "0", "--state", str(state)]
-    command += ["--rate", str(options.rate)] if options.rate else []
-    result: dict[str, Any] = {}
-    for kill in range(1, options.kills + 2):
-        last = kill > options.kills
-        kill_at = None if last else kill * len(lines) // (options.kills + 1)
-        result = _backfill(options, command, state, kill_at)
-    seconds = time.monotonic() - began
-    stop.set()
-    traffic.join()
-    print(
-        f"backfill: {result['items']:,} items in {seconds:.0f} s, {result['items'] / seconds:,.0f} a second, in "
-        f"{options.segments} segments, killed {options.kills} times; meanwhile {written[0]:,} writes, "
-        f"{written[0] / seconds:.0f} a second",
-        flush=True,
-    )
-    _wait(client, rows, lines)
-    code, report = _command(options, "verify", "--patience", "10")
-    wrong = aggregates.differences(aggregates.scan(client, rows), orders.recompute(_source(client, source)))
+
+def _run(options: argparse.Namespace, pipeline: local_pipeline.LocalPipeline, command: _Command) -> int:
+    client = pipeline.client
+    lines = {line.key: line for line in _order_lines(options.items)}
+    _load(client, list(lines.values()))
+    print(f"{len(lines):,} items, no stream", flush=True)
+    with pipeline.delivering():
+        traffic = _Traffic(client, lines, options.writes)
+        began = time.monotonic()
+        with traffic:
+            for kill in range(1, options.kills + 1):
+                command.backfill(kill * options.items // (options.kills + 1))
+            result = command.backfill(None)
+            seconds = time.monotonic() - began
+        writes = counted.read(command.notes)
+        print(
+            f"backfill: {result['items']:,} items in {seconds:,.0f} s, {result['items'] / seconds:,.0f} a second, in "
+            f"{options.segments} segments, killed {options.kills} times; meanwhile {traffic.count:,} writes, "
+            f"{traffic.count / seconds:.1f} a second\n"
+            f"writes an item, by the backfill: {writes.units / result['items']:.2f} write units, in "
+            f"{writes.requests:,} requests with {writes.actions:,} writes, of which {writes.refused:,} requests were "
+            "refused",
+            flush=True,
+        )
+        waited = time.monotonic()
+        _wait(client, lines)
+        print(f"all of it counts {time.monotonic() - waited:.0f} s later", flush=True)
+        code, report = command.run("verify", "--patience", "10")
     print(
         f"verify: exit code {code}, {report['entries']['right']:,} entries and {report['rows']['right']:,} rows right"
     )
+    wrong = aggregates.differences(aggregates.scan(client, AGGREGATE_TABLE), orders.recompute(_source(client)))
     print(f"recomputed without the package: {len(wrong)} rows differ")
+    largest = max(size(item) for table in (AGGREGATE_TABLE, LEDGER_TABLE) for item in scan(client, table))
+    print(f"largest item written: {largest:,} bytes (an item of up to 1,024 costs what the units above say)")
     return int(code != 0 or bool(wrong))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="A backfill that is killed, next to live traffic.")
-    parser.add_argument("--outputs", type=Path, required=True, help="what `terraform output -json` has printed")
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--segments", type=int, default=4)
     parser.add_argument("--writes", type=float, default=50, help="writes a second while it runs")
@@ -95,125 +100,162 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _command(options: argparse.Namespace, *arguments: str) -> tuple[int, dict[str, Any]]:
-    done = subprocess.run(_call(options, *arguments), stdout=subprocess.PIPE, text=True)
-    return done.returncode, json.loads(done.stdout)
+class _Command:
+    """The command line, as a process of its own."""
+
+    def __init__(self, options: argparse.Namespace, outputs: Path, environment: dict[str, str]) -> None:
+        self._call = ["--outputs", str(outputs), "--json", "--segments", str(options.segments)]
+        self._environment = {**os.environ, **environment}
+        self._state = outputs.with_name("state.json")
+        self._rate = ["--rate", str(options.rate)] if options.rate else []
+        self.notes = outputs.with_name("writes")
+
+    def run(self, *arguments: str) -> tuple[int, dict[str, Any]]:
+        """The exit code and the result of a command."""
+        process = self._start(*arguments)
+        printed, _ = process.communicate()
+        return process.returncode, json.loads(printed)
+
+    def backfill(self, kill_at: int | None) -> dict[str, Any]:
+        """Run the backfill to its end, and give its result; or kill it when it has seen so many items."""
+        arguments = ("backfill", "--earlier-timeout", "0", "--state", str(self._state), *self._rate)
+        if kill_at is None:
+            code, result = self.run(*arguments)
+            if code:
+                raise SystemExit(f"the backfill failed with exit code {code}")
+            return result
+        process = self._start(*arguments)
+        while process.poll() is None and self._seen() < kill_at:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        if process.returncode != -signal.SIGKILL:
+            raise SystemExit("the backfill ended before it could be killed; take more items")
+        print(f"killed at {self._seen():,} items, exit code {process.returncode}", flush=True)
+        return {}
+
+    def _start(self, *arguments: str) -> subprocess.Popen[str]:
+        call = [sys.executable, "-m", "benchmarks.counted", str(self.notes), *self._call, *arguments]
+        return subprocess.Popen(call, stdout=subprocess.PIPE, text=True, env=self._environment)
+
+    def _seen(self) -> int:
+        if not self._state.exists():
+            return 0
+        return sum(int(segment["items"]) for segment in json.loads(self._state.read_text())["segments"])
 
 
-def _call(options: argparse.Namespace, *arguments: str) -> list[str]:
-    begin = [sys.executable, "-m", "scripts.aggregates", "--outputs", str(options.outputs), "--json"]
-    return [*begin, "--segments", str(options.segments), *arguments]
+class _Traffic:
+    """Inserts, changes, moves and deletes order lines at a steady rate until it is stopped.
 
+    One write after another does not come to the rate where a call takes long, so several writers share it, each with
+    order lines of its own.
+    """
 
-def _backfill(options: argparse.Namespace, command: list[str], state: Path, kill_at: int | None) -> dict[str, Any]:
-    """Run the backfill, and kill it when it has seen so many items; its result, if it has one."""
-    if kill_at is None:
-        code, result = _command(options, *command)
-        if code:
-            raise SystemExit(f"the backfill failed with exit code {code}")
-        return result
-    process = subprocess.Popen(_call(options, *command), stdout=subprocess.DEVNULL)
-    while process.poll() is None and _seen(state) < kill_at:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    print(f"killed at {_seen(state):,} items, exit code {process.wait()}", flush=True)
-    return {}
+    def __init__(self, client: Any, lines: dict[tuple[str, int], OrderLine], rate: float) -> None:
+        """``lines`` are the order lines that are there, and are kept so; ``rate`` is in writes a second."""
+        self._client = client
+        self._lines = lines
+        self._pause = WRITERS / rate
+        self._enough = threading.Event()
+        self._counts = [0] * WRITERS
+        self._threads = [
+            threading.Thread(target=self._write, args=(number, list(lines)[number::WRITERS]))
+            for number in range(WRITERS)
+        ]
 
+    @property
+    def count(self) -> int:
+        """How many writes were answered."""
+        return sum(self._counts)
 
-def _seen(state: Path) -> int:
-    if not state.exists():
-        return 0
-    return sum(int(segment["items"]) for segment in json.loads(state.read_text())["segments"])
+    def __enter__(self) -> None:
+        for thread in self._threads:
+            thread.start()
 
+    def __exit__(self, *_: object) -> None:
+        self._enough.set()
+        for thread in self._threads:
+            thread.join()
 
-def _more(count: int) -> Iterator[OrderLine]:
-    """So many order lines beyond those of the file: the same under other invoices."""
-    known = orders.read()
-    for number in range(max(0, count)):
-        line = known[number % len(known)]
-        yield OrderLine(**{**vars(line), "invoice_no": f"{line.invoice_no}-{number // len(known)}"})
-
-
-def _write(
-    client: Any,
-    table: str,
-    lines: dict[tuple[str, int], OrderLine],
-    rate: float,
-    stop: threading.Event,
-    count: list[int],
-) -> None:
-    """Insert, change, move and delete order lines at a steady rate until it is enough."""
-    chance = random.Random(0)  # noqa: S311 - the same writes in every run
-    begin = time.monotonic()
-    while not stop.is_set():
-        stop.wait(max(0.0, begin + count[0] / rate - time.monotonic()))
-        line = chance.choice(list(lines.values()))
-        match chance.choice(("insert", "change", "move", "delete")):
-            case "insert":
-                line = OrderLine(**{**vars(line), "invoice_no": f"live-{count[0]}"})
-            case "change":
-                line = line.with_quantity(chance.randint(-5, 50))
-            case "move":
-                line = OrderLine(**{**vars(line), "country": chance.choice(("France", "Norway", "Portugal"))})
-            case _:
-                key = {"invoice_no": {"S": line.invoice_no}, "line_no": {"N": str(line.line_no)}}
-                client.delete_item(TableName=table, Key=key)
-                del lines[line.key]
-                count[0] += 1
+    def _write(self, number: int, keys: list[tuple[str, int]]) -> None:
+        chance = random.Random(number)  # noqa: S311 - the same writes in every run
+        begin = time.monotonic()
+        while not self._enough.wait(max(0.0, begin + self._counts[number] * self._pause - time.monotonic())):
+            line = self._lines.get(chance.choice(keys))
+            if line is None:
+                # It was deleted.
                 continue
-        _put(client, table, line)
-        lines[line.key] = line
-        count[0] += 1
+            match chance.choice(("insert", "change", "move", "delete")):
+                case "insert":
+                    line = replace(line, invoice_no=f"live-{number}-{self._counts[number]}")
+                    keys.append(line.key)
+                    self._put(line)
+                case "change":
+                    self._put(line.with_quantity(chance.randint(-5, 50)))
+                case "move":
+                    self._put(replace(line, country=chance.choice(("France", "Norway", "Portugal"))))
+                case _:
+                    key = {"invoice_no": {"S": line.invoice_no}, "line_no": {"N": str(line.line_no)}}
+                    self._client.delete_item(TableName=SOURCE_TABLE, Key=key)
+                    del self._lines[line.key]
+            self._counts[number] += 1
+
+    def _put(self, line: OrderLine) -> None:
+        self._client.put_item(TableName=SOURCE_TABLE, Item=_item(line))
+        self._lines[line.key] = line
 
 
-def _put(client: Any, table: str, line: OrderLine) -> None:
+def _order_lines(count: int) -> Iterator[OrderLine]:
+    """So many order lines: those of the file again and again, under other invoices."""
+    known = orders.read()
+    for number in range(count):
+        line = known[number % len(known)]
+        yield replace(line, invoice_no=f"{line.invoice_no}-{number // len(known)}")
+
+
+def _item(line: OrderLine) -> dict[str, Any]:
     numbers = ("line_no", "quantity", "unit_price")
     values = {name: str(value) for name, value in vars(line).items() if value != ""}
-    client.put_item(
-        TableName=table, Item={name: {"N" if name in numbers else "S": value} for name, value in values.items()}
-    )
+    return {name: {"N" if name in numbers else "S": value} for name, value in values.items()}
 
 
-def _source(client: Any, table: str) -> list[OrderLine]:
+def _load(client: Any, lines: list[OrderLine]) -> None:
+    for start in range(0, len(lines), MAX_WRITES):
+        requests = [{"PutRequest": {"Item": _item(line)}} for line in lines[start : start + MAX_WRITES]]
+        while requests:
+            answer = client.batch_write_item(RequestItems={SOURCE_TABLE: requests})
+            requests = answer.get("UnprocessedItems", {}).get(SOURCE_TABLE, [])
+
+
+def _source(client: Any) -> list[OrderLine]:
     """The order lines as they stand in the source table."""
     lines = []
-    for page in client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
-        for item in page["Items"]:
-            text = {name: next(iter(value.values())) for name, value in item.items()}
-            lines.append(
-                OrderLine(
-                    invoice_no=text["invoice_no"],
-                    line_no=int(text["line_no"]),
-                    stock_code=text["stock_code"],
-                    description=text.get("description", ""),
-                    quantity=int(text["quantity"]),
-                    invoice_date=text["invoice_date"],
-                    unit_price=Decimal(text["unit_price"]),
-                    customer_id=text.get("customer_id", ""),
-                    country=text["country"],
-                )
+    for item in scan(client, SOURCE_TABLE, ConsistentRead=True):
+        text = {name: next(iter(value.values())) for name, value in item.items()}
+        lines.append(
+            OrderLine(
+                invoice_no=text["invoice_no"],
+                line_no=int(text["line_no"]),
+                stock_code=text["stock_code"],
+                description=text.get("description", ""),
+                quantity=int(text["quantity"]),
+                invoice_date=text["invoice_date"],
+                unit_price=Decimal(text["unit_price"]),
+                customer_id=text.get("customer_id", ""),
+                country=text["country"],
             )
+        )
     return lines
 
 
-def _wait(client: Any, table: str, lines: dict[tuple[str, int], OrderLine]) -> None:
+def _wait(client: Any, lines: dict[tuple[str, int], OrderLine]) -> None:
     """Wait until the rows are those of the order lines."""
     expected = orders.recompute(lines.values())
     end = time.monotonic() + PATIENCE
-    while aggregates.scan(client, table) != expected:
+    while aggregates.scan(client, AGGREGATE_TABLE) != expected:
         if time.monotonic() > end:
             raise SystemExit(f"after {PATIENCE} s the rows are not those of the order lines")
         time.sleep(2)
-
-
-def _empty(client: Any, table: str) -> None:
-    pages = client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
-    deletions = [
-        {"DeleteRequest": {"Key": {"pk": item["pk"], "sk": item["sk"]}}} for page in pages for item in page["Items"]
-    ]
-    while deletions:
-        answer = client.batch_write_item(RequestItems={table: deletions[:25]})
-        deletions = answer.get("UnprocessedItems", {}).get(table, []) + deletions[25:]
 
 
 if __name__ == "__main__":

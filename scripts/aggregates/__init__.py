@@ -11,6 +11,7 @@
 ``repair``      what a verification has found is brought to what it has to be
 ``replay``      records of the failure bucket
 ``look``        how a stack is, which items are quarantined, what rows say
+``watch``       the same again and again, redrawn
 ==============  ====================================================================
 """
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import signal
 import sys
 import time
@@ -22,9 +23,10 @@ from .backfill import Pace, StateFile
 from .deployment import Deployment, Interrupted, Interruption, connect
 from .progress import Progress
 from .repair import Repair
-from .replay import FailureBucket, Replay
+from .replay import FailureBucket, Replay, Replayed
 from .settings import LONGEST_TIMEOUT, SettingsError, read_settings
 from .verify import Verification
+from .watch import View
 
 #: Exit codes: all is right or done; something is wrong or left undone; the command could not work; interrupted.
 RIGHT, WRONG, FAILED, INTERRUPTED = 0, 1, 2, 130
@@ -33,8 +35,9 @@ PACKAGE = Path(__file__).resolve().parents[2] / "dist" / "aggregator.zip"
 #: Seconds between two looks at how far a command is.
 TELL_EVERY = 0.5
 
-#: A command: works on a stack, tells how far it is, and gives the exit code and what is printed.
-Command = Callable[[Deployment, argparse.Namespace, Progress], tuple[int, dict[str, Any], str]]
+#: A command: works on a stack, tells how far it is, and gives the exit code and what is printed; a result of None: the
+#: command has printed all itself.
+Command = Callable[[Deployment, argparse.Namespace, Progress], tuple[int, dict[str, Any] | None, str]]
 
 
 def main(arguments: Sequence[str], client: Callable[..., Any] | None = None) -> int:
@@ -82,7 +85,8 @@ def _run(options: argparse.Namespace, interruption: Interruption, client: Callab
         progress.end()
         interruption.stop()
         deployment.threads.shutdown(wait=False, cancel_futures=True)
-    print(json.dumps(result, indent=2, default=_base64) if options.json else text)
+    if result is not None:
+        print(json.dumps(result, indent=2, default=_base64) if options.json else text)
     return int(code)
 
 
@@ -107,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands)
     _add_quarantine(commands)
     _add_status(commands)
+    _add_watch(commands)
     _add_top(commands)
     _add_get(commands)
     return parser
@@ -165,6 +170,7 @@ def _backfill(
     pace = Pace(options.rate, deployment.clock, time.monotonic)
     work = backfill.Backfill(deployment.scanned, deployment.bring, deployment.clock, pace, state, file.save)
     before, began = state.total("items"), time.monotonic()
+    progress.begin(max(0, deployment.item_count - before))
 
     def tell(*, last: bool = False) -> None:
         progress.tell(state.total("items") - before, f"{state.total('written'):,} written", last=last)
@@ -203,7 +209,6 @@ def _add_patience(parser: argparse.ArgumentParser) -> None:
 
 
 def _verification(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> Verification:
-    progress.begin(deployment.item_count)
     deployed = deployment.deployed
     if deployed.ledger_retention is not None:
         raise SettingsError(
@@ -215,7 +220,8 @@ def _verification(deployment: Deployment, options: argparse.Namespace, progress:
         deployment.clock,
         append_only=deployed.append_only,
         patience=options.patience,
-        tell=progress.tell,
+        tell=progress.of,
+        item_count=deployment.item_count,
     )
 
 
@@ -230,7 +236,7 @@ def _repair(deployment: Deployment, options: argparse.Namespace, progress: Progr
     if found.is_right:
         return RIGHT, {"found": verify.summary(found)}, "nothing to repair"
     verification = _verification(deployment, options, progress)
-    done = Repair(deployment.tables, verification, deployment.bring, deployment.clock).repair(found)
+    done = Repair(deployment.tables, verification, deployment.bring, deployment.clock, progress.of).repair(found)
     deployment.clock.check()
     progress.say(f"repaired {done.entries:,} entries and {done.rows:,} rows; verifying again")
     after = _verification(deployment, options, progress).verify()
@@ -260,8 +266,13 @@ def _replay(deployment: Deployment, options: argparse.Namespace, progress: Progr
         aggregate_table=deployed.aggregate_table,
         schema=deployed.schema,
     )
-    progress.begin(what="records")
-    done = replaying.replay(deployment.clock.check, lambda done: progress.tell(done.records))
+
+    def tell(number: int, objects: int, done: Replayed) -> None:
+        if number == 0:
+            progress.begin(objects, "objects")
+        progress.tell(number, f"{done.records:,} records, {done.written:,} items written")
+
+    done = replaying.replay(deployment.clock.check, tell)
     text = [
         f"{done.objects:,} objects with {done.records:,} records: {done.written:,} items written, of them "
         f"{done.quarantined:,} quarantined, {done.up_to_date:,} were up to date",
@@ -312,12 +323,20 @@ def _add_status(commands: Any) -> None:
 
 
 def _status(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, dict[str, Any], str]:
+    result = _status_of(deployment)
+    if options.count_entries:
+        entries, earlier = look.conversion(deployment.tables, deployment.deployed.definition)
+        result |= {"entries": entries, "entries_under_an_earlier_definition": earlier}
+    return RIGHT, result, "\n".join(look.status_lines(result))
+
+
+def _status_of(deployment: Deployment) -> dict[str, Any]:
     settings, deployed = deployment.settings, deployment.deployed
     mapping = deployment.lambda_client.get_event_source_mapping(UUID=settings.event_source_mapping_uuid)
     function_name = settings.function_arn.split(":")[6]
     age = look.iterator_age(deployment.client("cloudwatch"), function_name, datetime.now(UTC))
     bucket = FailureBucket(deployment.client("s3"), settings.failure_bucket_name)
-    result: dict[str, Any] = {
+    return {
         "function_changed_at": datetime.fromtimestamp(deployed.modified_at, UTC).isoformat(timespec="seconds"),
         "definition": deployed.definition.fingerprint,
         "mapping": mapping["State"],
@@ -327,16 +346,44 @@ def _status(deployment: Deployment, options: argparse.Namespace, progress: Progr
         "quarantined": len(deployment.tables.quarantined()),
         "objects_to_replay": sum(1 for _ in bucket.pending()),
     }
-    if options.count_entries:
-        entries, earlier = look.conversion(deployment.tables, deployed.definition)
-        result |= {"entries": entries, "entries_under_an_earlier_definition": earlier}
-    return (
-        RIGHT,
-        result,
-        "\n".join(
-            f"{name.replace('_', ' ')}: {'not known' if value is None else value}" for name, value in result.items()
-        ),
+
+
+def _add_watch(commands: Any) -> None:
+    parser = commands.add_parser("watch", help="how the stack is, and rows of an aggregate, again and again")
+    parser.add_argument("aggregate", nargs="?", help="an aggregate whose rows are shown, those that rank highest first")
+    parser.add_argument("--bucket", help="sort key of the bucket's rows, such as day#2010-12-01")
+    parser.add_argument("--limit", type=_positive(int), default=10, help="how many rows (default: 10)")
+    parser.add_argument(
+        "--interval",
+        type=_positive(float),
+        default=5.0,
+        metavar="SECONDS",
+        help="seconds between two looks (default: 5)",
     )
+    parser.set_defaults(command=_watch, go_on="It only reads: run it again.")
+
+
+def _watch(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, None, str]:
+    definition, view = deployment.deployed.definition, View(sys.stdout, as_json=options.json)
+    try:
+        while deployment.clock.remaining() > 0:
+            deployment.check_unchanged()
+            rows = (
+                []
+                if options.aggregate is None
+                else look.rows_of(deployment.tables, definition, options.aggregate, options.bucket, options.limit)
+            )
+            status = _status_of(deployment)
+            view.show(datetime.now(UTC), status, [look.readable(definition, row) for row in rows])
+            deployment.clock.sleep(options.interval)
+    except Interrupted:
+        # Ctrl-C is how it is meant to end.
+        pass
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. Python would complain once more when it flushes at its end:
+        # https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return RIGHT, None, ""
 
 
 def _add_top(commands: Any) -> None:

@@ -1,5 +1,6 @@
 """A stack in use: clients, the deployed definition, threads, and interruption."""
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -74,7 +75,7 @@ class Deployment:
         """``client`` makes boto3 clients from a service's name and ``config``. Raises ``SettingsError``."""
         self.settings = settings
         self.clock = interruption
-        self._client = client
+        self._clients = functools.cache(lambda service: client(service))
         self.lambda_client = client("lambda")
         self.deployed = self._read_deployed()[0]
         self._looked_at = time.monotonic()
@@ -115,8 +116,8 @@ class Deployment:
         )
 
     def client(self, service: str) -> Any:
-        """A client of another service."""
-        return self._client(service)
+        """A client of another service, always the same."""
+        return self._clients(service)
 
     def bring(self, targets: Sequence[Target]) -> Reconciliation:
         """:func:`aggregator.reconcile.reconcile`, as long as the function is still the one that this began with.

@@ -119,6 +119,29 @@ def top(tables: Tables, definition: Definition, name: str, bucket: str | None, l
     return [rows[key] for key in ranked_keys if key in rows]
 
 
+def rows_of(tables: Tables, definition: Definition, name: str, bucket: str | None, limit: int) -> list[Item]:
+    """Rows of an aggregate: the :func:`top` where it has ``rank_by``, else those of the newest bucket first.
+
+    ``bucket`` is a sort key. Without ``rank_by`` the whole aggregate table is read. Raises ``SettingsError``.
+    """
+    aggregate = definition.aggregates.get(name)
+    if aggregate is None:
+        raise SettingsError(f"{name} is not an aggregate; there are: {', '.join(definition.aggregates)}")
+    if aggregate.rank_by is not None:
+        return top(tables, definition, name, bucket, limit)
+    found = {_whole(key) for key in tables.rows() if keys.split(key.pk)[0] == name and bucket in (None, key.sk)}
+    newest = sorted(sorted(found), key=lambda key: key.sk, reverse=True)[:limit]
+    return [row for key in newest if (row := get(tables, definition, key)) is not None]
+
+
+def _whole(key: RowKey) -> RowKey:
+    """The row that a part is of; a part whose number is none, which somebody has made by hand, stands for itself."""
+    try:
+        return in_one_piece(key)
+    except ValueError:
+        return key
+
+
 def get(tables: Tables, definition: Definition, key: RowKey) -> Item | None:
     """A row, put together where it is spread over parts; None: there is none. A part has its own key."""
     aggregate = definition.aggregates.get(keys.split(key.pk)[0])
@@ -161,6 +184,11 @@ def line(said: Mapping[str, Any]) -> str:
     """One line of what :func:`readable` gives."""
     measures = "  ".join(f"{name}={value}" for name, value in said["measures"].items())
     return f"{said['pk']}  {said['sk']}  items={said['items']}  {measures}"
+
+
+def status_lines(status: Mapping[str, Any]) -> list[str]:
+    """The status of a stack for people, a line each."""
+    return [f"{name.replace('_', ' ')}: {'not known' if value is None else value}" for name, value in status.items()]
 
 
 def plain_key(key: Item) -> str:

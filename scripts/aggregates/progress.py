@@ -6,6 +6,8 @@ from typing import TextIO
 
 #: Seconds between two lines where the output is not a terminal.
 EVERY = 10
+#: Characters of the bar on a terminal.
+BAR = 20
 
 
 def text(done: int, total: int, seconds: float, more: str, what: str = "items") -> str:
@@ -16,6 +18,11 @@ def text(done: int, total: int, seconds: float, more: str, what: str = "items") 
         left = (total - done) / rate
         parts.append(f"about {left:.0f} s left" if left < 120 else f"about {left / 60:.0f} min left")
     return ", ".join([*parts, more] if more else parts)
+
+
+def bar(done: int, total: int) -> str:
+    """The part that is done as a bar; empty where nobody knows of how many."""
+    return f"[{'#' * (BAR * min(done, total) // total):<{BAR}}] " if total > 0 else ""
 
 
 class Progress:
@@ -35,13 +42,22 @@ class Progress:
         """Count from here on, perhaps something else."""
         self._what = what
         self._total = total
+        self._done = 0
         self._begin = self._told_at = self._now()
+
+    def of(self, what: str, done: int, total: int = 0) -> None:
+        """So many of something are done, perhaps of something else than before: then its rate is counted anew."""
+        if what != self._what or total != self._total or done < self._done:
+            self.end()
+            self.begin(total, what)
+        self.tell(done)
 
     def tell(self, done: int, more: str = "", *, last: bool = False) -> None:
         """So many items are done since this was made."""
         now = self._now()
+        self._done = done
         if self._is_terminal:
-            line = text(done, self._total, now - self._begin, more, self._what)
+            line = bar(done, self._total) + text(done, self._total, now - self._begin, more, self._what)
             print(f"\r\x1b[K{line}", end="\n" if last else "", file=self._stream, flush=True)
             self._is_open = not last
         elif last or now - self._told_at >= EVERY:

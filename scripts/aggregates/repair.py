@@ -29,8 +29,8 @@ from aggregator.reconcile import Reconciliation, Target
 from aggregator.row_schema import RowSchema
 
 from .expected import Difference
-from .tables import Tables, row_item
-from .verify import Clock, EntryDifference, Report, Verification
+from .tables import PAGE, Tables, row_item
+from .verify import Clock, EntryDifference, Report, Tell, Verification
 
 #: Index entries and reference counts that one transaction of 100 actions takes beside the row and an entry.
 _MEMBERS = 98
@@ -56,12 +56,14 @@ class Repair:
         verification: Verification,
         bring: Callable[[Sequence[Target]], Reconciliation],
         clock: Clock,
+        tell: Tell = lambda what, done, total: None,
     ) -> None:
         """``bring`` is :func:`aggregator.reconcile.reconcile`."""
         self._tables = tables
         self._verification = verification
         self._bring = bring
         self._clock = clock
+        self._tell = tell
 
     def repair(self, found: Report) -> Repaired:
         """Repair what a verification has ``found``. Raises what the calls to DynamoDB and ``clock.check`` raise."""
@@ -82,8 +84,9 @@ class Repair:
         now = Report()
         self._verification.rows(now, {})
         not_the_sum = dict.fromkeys(now.unsettled_rows, "it changes at every look")
-        for row, row_difference in now.rows.items():
+        for number, (row, row_difference) in enumerate(now.rows.items()):
             self._clock.check()
+            self._tell("rows", number, len(now.rows))
             reason = (
                 self._write(row, row_difference) if is_known else "the entries that are left have to be right first"
             )
@@ -95,9 +98,11 @@ class Repair:
         for key in [key for key in targets if _rows(found.entries[key]) & not_the_sum.keys()]:
             del targets[key]
             done.left[key] = "one of its rows could not be repaired, and has to be first"
-        brought = self._bring(list(targets.values()))
-        done.entries = brought.written
-        done.left |= {target.entry_key: "there was no time for it" for target in brought.left}
+        for start in range(0, len(targets), PAGE):
+            self._tell("entries", start, len(targets))
+            brought = self._bring(list(targets.values())[start : start + PAGE])
+            done.entries += brought.written
+            done.left |= {target.entry_key: "there was no time for it" for target in brought.left}
         return done
 
     def _replace(self, key: str, source_key: Item, damaged: Item) -> bool:

@@ -110,11 +110,16 @@ class Replay:
         self._aggregate_table = aggregate_table
         self._schema = schema
 
-    def replay(self, check: Callable[[], None], tell: Callable[[Replayed], None]) -> Replayed:
-        """Replay all objects. ``check`` raises where somebody asked to stop; raises what the calls to AWS raise."""
+    def replay(self, check: Callable[[], None], tell: Callable[[int, int, Replayed], None]) -> Replayed:
+        """Replay the objects that are there now. Raises what the calls to AWS raise.
+
+        ``check`` raises where somebody asked to stop; ``tell`` is told how many objects were looked at, of how many.
+        """
         done = Replayed()
-        for key in self._bucket.pending():
+        pending = list(self._bucket.pending())
+        for number, key in enumerate(pending):
             check()
+            tell(number, len(pending), done)
             try:
                 batch = records_of(self._bucket.read(key), aggregate_table=self._aggregate_table, schema=self._schema)
             except UnusableObject as unusable:
@@ -127,7 +132,6 @@ class Replay:
             self._bucket.move(key)
             done.objects += 1
             done.records += len(batch)
-            tell(done)
         return done
 
     def _is_applied(self, batch: list[Record], done: Replayed) -> bool:

@@ -65,9 +65,12 @@ class Tables:
 
         return list(self._at_once(segment, range(self._segments)))
 
-    def ledger(self) -> Iterator[Item]:
-        """All that stands in the ledger table. Not as of one moment: each item as of when it was read."""
-        return self._scan(self.ledger_table)
+    def ledger(self, tell: Callable[[int], None] = lambda items: None) -> Iterator[Item]:
+        """All that stands in the ledger table. Not as of one moment: each item as of when it was read.
+
+        ``tell`` is called with the number of items of each page, by the thread that has read it.
+        """
+        return self._scan(self.ledger_table, tell)
 
     def rows(self, keys: Iterable[RowKey] | None = None) -> dict[RowKey, Item]:
         """The rows that are there, all of them or those with these keys, as they would be in a table of their own."""
@@ -101,10 +104,13 @@ class Tables:
         """The entries of quarantined items as the ledger's index shows them; eventually consistent, as every index."""
         return [item for page in self._pages(self.ledger_table, False, IndexName="quarantined") for item in page]
 
-    def _scan(self, table: str) -> Iterator[Item]:
+    def _scan(self, table: str, tell: Callable[[int], None] = lambda items: None) -> Iterator[Item]:
         def segment(number: int) -> list[Item]:
-            pages = self._pages(table, Segment=number, TotalSegments=self._segments)
-            return [item for page in pages for item in page]
+            items = []
+            for page in self._pages(table, Segment=number, TotalSegments=self._segments):
+                items += page
+                tell(len(page))
+            return items
 
         for items in self._at_once(segment, range(self._segments)):
             yield from items

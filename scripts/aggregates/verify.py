@@ -17,7 +17,7 @@ What changes at every look is *unsettled*: neither right nor wrong.
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -32,6 +32,9 @@ from .tables import Tables
 
 #: Seconds for which a difference has to stay as it is before it is reported.
 PATIENCE = 30
+#: Told how far a part of the work is: what is counted, how many are done, and about how many there are (0: not known).
+Tell = Callable[[str, int, int], None]
+
 #: So many times as long what changes at every look is looked at.
 LOOKED_AT = 4
 
@@ -166,9 +169,10 @@ class Verification:
         *,
         append_only: bool = False,
         patience: int = PATIENCE,
-        tell: Callable[[int], None] = lambda items: None,
+        tell: Tell = lambda what, done, total: None,
+        item_count: int = 0,
     ) -> None:
-        """``tell`` is called with the number of source items seen so far."""
+        """``item_count`` is about how many source items there are, for what ``tell`` is told; 0: not known."""
         self._tables = tables
         self._definition = definition
         self._clock = clock
@@ -177,7 +181,9 @@ class Verification:
         self._patience = patience
         self._tell = tell
         self._lock = threading.Lock()
+        self._item_count = item_count
         self._seen = 0
+        self._ledger_count = 0
 
     def verify(self) -> Report:
         """Compare everything. Reads only. Raises what the calls to DynamoDB raise, and what ``clock.check`` raises."""
@@ -197,7 +203,7 @@ class Verification:
             seen |= part.seen
             report.earlier += part.earlier
         report.entries_right = len(seen) - len(doubtful)
-        for entry in self._tables.ledger():
+        for entry in self._ledger():
             key = entry["pk"]["S"]
             if entry["sk"]["S"] != ITEM or key in seen:
                 continue
@@ -242,7 +248,7 @@ class Verification:
             part.seen |= keys.keys()
             with self._lock:
                 self._seen += len(keys)
-                self._tell(self._seen)
+                self._tell("items", self._seen, self._item_count)
         return part
 
     def _look_at_entries(self, keys: Mapping[str, Item]) -> dict[str, EntryDifference]:
@@ -287,6 +293,19 @@ class Verification:
             and entry.get("definition") != {"S": self._definition.fingerprint}
         )
 
+    def _ledger(self) -> Iterator[Item]:
+        """All that stands in the ledger table; how many these are is known once they were read."""
+        seen = 0
+
+        def page(items: int) -> None:
+            nonlocal seen
+            with self._lock:
+                seen += items
+                self._tell("items of the ledger", seen, self._ledger_count)
+
+        yield from self._tables.ledger(page)
+        self._ledger_count = seen
+
     # Rows
 
     def rows(self, report: Report, corrections: Mapping[str, EntryDifference]) -> None:
@@ -316,7 +335,7 @@ class Verification:
         expected = Expected(self._definition, self._clock.now())
         members: dict[MemberKey, Item] = {}
         corrected = set()
-        for item in self._tables.ledger():
+        for item in self._ledger():
             key = item["pk"]["S"]
             if item["sk"]["S"] != ITEM:
                 members[MemberKey(key, item["sk"]["S"])] = item

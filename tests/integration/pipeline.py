@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.api_client import ApiClient
+from tests.support.stream import as_lambda_delivers
 from tests.support.tables import entries, rows, scan
 
 #: Seconds until a change has to be in the rows. Delivery takes about two on LocalStack, more on a loaded machine.
@@ -67,7 +68,7 @@ class Pipeline:
                 page = streams.get_records(ShardIterator=iterator)
                 records += page["Records"]
                 iterator = page.get("NextShardIterator") if page["Records"] else None
-        return {"Records": [_as_lambda_delivers(record, arn) for record in records]}
+        return {"Records": [as_lambda_delivers(record, arn) for record in records]}
 
     def drain(self, patience: float = PATIENCE) -> None:
         """Wait until every change so far was delivered: one more comes after them and, taken back, leaves no row."""
@@ -99,12 +100,6 @@ class Pipeline:
             FunctionName=self.outputs["function_name"], Payload=json.dumps(event).encode()
         )
         return {"payload": json.load(answer["Payload"]), "error": answer.get("FunctionError")}
-
-
-def _as_lambda_delivers(record: dict[str, Any], stream_arn: str) -> dict[str, Any]:
-    change = record["dynamodb"]
-    created = change["ApproximateCreationDateTime"].timestamp()
-    return {**record, "eventSourceARN": stream_arn, "dynamodb": {**change, "ApproximateCreationDateTime": created}}
 
 
 def eventually(

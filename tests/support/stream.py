@@ -62,3 +62,10 @@ class SourceTable:
 def event(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The Lambda event of a batch."""
     return {"Records": list(records)}
+
+
+def as_lambda_delivers(record: Mapping[str, Any], stream_arn: str) -> dict[str, Any]:
+    """A record that boto3 has read from a stream, as it stands in a Lambda event."""
+    change = record["dynamodb"]
+    created = change["ApproximateCreationDateTime"].timestamp()
+    return {**record, "eventSourceARN": stream_arn, "dynamodb": {**change, "ApproximateCreationDateTime": created}}

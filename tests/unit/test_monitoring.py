@@ -237,4 +237,6 @@ def test_every_runbook_belongs_to_an_alarm(made):
         for resources in made.values()
         for alarm in alarms(resources).values()
     }
-    assert linked == {page.name for page in (ROOT / "docs" / "runbooks").iterdir()}
+    pages = {page.name for page in (ROOT / "docs" / "runbooks").iterdir()}
+    # The one page that is none of an alarm.
+    assert linked == pages - {"messages.md"}

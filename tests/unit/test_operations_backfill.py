@@ -2,9 +2,12 @@
 
 import base64
 import hashlib
+import io
 import json
+import re
 import signal
 import threading
+import time
 
 import pytest
 
@@ -12,7 +15,7 @@ from aggregator.reconcile import Reconciliation
 from aggregator.source import SourceTable
 from scripts.aggregates.backfill import Backfill, Pace, Segment, State, StateFile
 from scripts.aggregates.deployment import Interruption
-from scripts.aggregates.progress import text
+from scripts.aggregates.progress import Progress, text
 from scripts.aggregates.settings import SettingsError, read_deployed, read_settings
 from tests.support.function import environment
 from tests.support.stack import SOURCE_TABLE, Stack
@@ -236,6 +239,44 @@ def test_a_function_that_cannot_be_worked_with_is_refused(variables, reason):
 def test_an_output_that_is_missing_is_told_how_to_add():
     with pytest.raises(SettingsError, match=r'output "operations" \{ value = module'):
         read_settings("{}", "operations")
+
+
+def test_a_backfill_that_goes_on_tells_of_what_is_left_and_at_which_rate(stack, tmp_path):
+    file = tmp_path / "state.json"
+    segments = [Segment(done=True, items=400), Segment()]
+    StateFile(file).save(State(SOURCE_TABLE, stack.definition.fingerprint, CHANGED_AT, segments))
+    stack.client.before = lambda name, arguments: time.sleep(0.6) if name == "scan" else None
+    stack.command(tmp_path, "backfill", "--state", str(file), *NEW)
+    told = stack.stderr.splitlines()[-1]
+    # The segment that is left has about half of the 500 items.
+    assert re.fullmatch(r"2\d\d items, \d+ a second, 2\d\d written", told), told
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_on_a_terminal_a_bar_is_rewritten_and_what_is_counted_next_begins_anew():
+    terminal, now = Terminal(), iter(range(100))
+    progress = Progress(terminal, now=lambda: next(now))
+    progress.of("items", 50, 200)
+    progress.of("items", 100, 200)
+    progress.of("entries", 0, 7)
+    progress.end()
+    assert terminal.getvalue().split("\r\x1b[K")[1:] == [
+        "[#####               ] 50 of about 200 items, 50 a second, about 3 s left",
+        "[##########          ] 100 of about 200 items, 50 a second, about 2 s left\n",
+        "[                    ] 0 of about 7 entries, 0 a second\n",
+    ]
+
+
+def test_elsewhere_there_is_a_line_now_and_then():
+    stream, times = io.StringIO(), iter([0, 0, 5, 11, 15, 22])
+    progress = Progress(stream, now=lambda: next(times))
+    for done in range(1, 6):
+        progress.of("items", done)
+    assert stream.getvalue() == "3 items, 0 a second\n5 items, 0 a second\n"
 
 
 def test_progress_tells_rate_and_time_left():

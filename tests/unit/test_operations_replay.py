@@ -65,6 +65,19 @@ def test_what_was_given_up_counts_after_a_replay_and_its_objects_are_out_of_the_
     assert replay(stack, s3, tmp_path)[1]["objects"] == 0
 
 
+def test_how_far_it_is_is_told_by_the_objects(s3, tmp_path, monkeypatch):
+    monkeypatch.setattr("scripts.aggregates.progress.EVERY", 0)
+    stack = Stack(TOTAL)
+    for number in range(3):
+        failed(s3, str(number), [stack.put(str(number), delivered=False, quantity=number)])
+    replay(stack, s3, tmp_path)
+    told = [line.split(", ") for line in stack.stderr.splitlines() if "objects" in line]
+    assert [(line[0], line[-2:]) for line in told] == [
+        (f"{number} of about 3 objects", [f"{number} records", f"{number} items written"]) for number in range(3)
+    ]
+    assert "s left" in told[2][2]
+
+
 def test_a_replay_that_dies_between_copy_and_deletion_is_replayed_for_nothing(s3, tmp_path):
     stack = Stack(TOTAL)
     failed(s3, "a", [stack.put("1", delivered=False, quantity=5)])

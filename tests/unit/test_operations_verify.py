@@ -102,7 +102,7 @@ def verify(stack, clock=None, **more):
     return verification(stack, clock, **more).verify()
 
 
-def repair(stack, report, clock=None, **more):
+def repair(stack, report, clock=None, told=None, **more):
     clock = clock or Clock()
     store = Store(stack.client, aggregate_table=AGGREGATE_TABLE, ledger_table=LEDGER_TABLE, definition=stack.definition)
     source = SourceTable(stack.client, table=SOURCE_TABLE, key_attributes=["id"])
@@ -110,7 +110,9 @@ def repair(stack, report, clock=None, **more):
     def bring(targets):
         return reconcile.reconcile(targets, store, source, stack.definition, clock, map)
 
-    return Repair(stack.tables, verification(stack, clock, **more), bring, clock).repair(report)
+    told = [] if told is None else told
+    tell = lambda *told_of: told.append(told_of)  # noqa: E731
+    return Repair(stack.tables, verification(stack, clock, **more), bring, clock, tell).repair(report)
 
 
 def edit(stack, table, key, **changes):
@@ -303,6 +305,24 @@ def test_after_a_repair_the_function_goes_on_exactly(stack):
     assert report.is_right, lines(report)
 
 
+def test_each_part_of_a_repair_tells_how_far_it_is_of_how_many(stack):
+    damage_by(stack, "a number of a row", "the expiry", "an entry that is no more quarantined")
+    told = []
+    clock = Clock()
+    report = verification(stack, clock, tell=lambda *told_of: told.append(told_of), item_count=25).verify()
+    assert told[0] == ("items", 25, 25)
+    ledger = [(done, total) for what, done, total in told if what == "items of the ledger"]
+    size = len(stack.client.database.items(LEDGER_TABLE))
+    assert ledger == [(size, 0), (size, size), (size, size)]
+    told.clear()
+    repair(stack, report, clock, told=told)
+    assert [one for one in told if one[0] in ("rows", "entries")] == [
+        ("rows", 0, 2),
+        ("rows", 1, 2),
+        ("entries", 0, 1),
+    ]
+
+
 def test_the_difference_is_told_with_what_is_there_and_what_has_to_be(stack):
     edit(stack, AGGREGATE_TABLE, TEA, revenue={"N": "1"})
     report = verify(stack)
@@ -450,7 +470,8 @@ def test_nothing_is_reported_of_items_and_rows_that_change_between_any_two_calls
 
 @settings(max_examples=40, deadline=None)
 @given(
-    damage=st.lists(st.sampled_from(sorted(DAMAGE)), min_size=1, max_size=3, unique=True),
+    # An item that is written to a row without its expiry takes that over, and then nobody can tell: see below.
+    damage=st.lists(st.sampled_from(sorted(DAMAGE.keys() - {"the expiry"})), min_size=1, max_size=3, unique=True),
     calls=st.lists(st.integers(0, 40), max_size=6),
 )
 def test_a_repair_next_to_live_traffic_leaves_at_the_end_what_a_recomputation_gives(damage, calls):
@@ -644,6 +665,15 @@ def test_a_row_whose_items_expire_at_different_times_is_never_right_and_never_wr
     assert "expire at different times" in done.left["by_day day#2026-01-01"]
     assert stack.rows()[day] == before
     assert not verify(stack).is_right
+
+
+def test_an_item_that_comes_between_an_edit_of_the_expiry_and_the_repair_leaves_what_nobody_can_tell(stack):
+    DAMAGE["the expiry"][0](stack)
+    stack.put("late", **order(6))
+    report = verify(stack)
+    day = RowKey("by_day", "day#2026-01-01")
+    assert report.rows[day].disagrees
+    assert "expire at different times" in repair(stack, report).left[" ".join(day)]
 
 
 def test_no_row_is_written_while_an_entry_is_lost_for_good():
