@@ -2,7 +2,7 @@ locals {
   of_api = var.api == null ? [] : ["ApiName", var.api.name, "Stage", var.api.stage]
 
   # The health of the records is the same question with and without a ledger, and its metrics are others.
-  uncounted = var.delivery == "ledger" ? ["quarantined"] : ["unusable", "invalid_rows"]
+  uncounted = var.delivery == "ledger" ? ["quarantined", "drift", "unsettled"] : ["unusable", "invalid_rows"]
 
   # A graph is a list of metrics as CloudWatch writes them: namespace, name, dimensions, options.
   # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html

@@ -57,7 +57,7 @@ variable "api" {
 
 variable "alarms" {
   description = <<-EOT
-    What is not to be the default, by alarm: iterator_age, errors, throttles, duration, dropped_events, failed_records, destination_failures, quarantined, unusable, invalid_rows, read_throttling, write_throttling, api_5xx, api_latency. docs/monitoring.md says what each means.
+    What is not to be the default, by alarm: iterator_age, errors, throttles, duration, dropped_events, failed_records, destination_failures, quarantined, drift, unusable, invalid_rows, read_throttling, write_throttling, api_5xx, api_latency. docs/monitoring.md says what each means.
     - `enabled`: false leaves the alarm out, for all tables where it is one for each.
     - `threshold`: the alarm looks for values above it. iterator_age, duration and api_latency in milliseconds, api_5xx as a part of all requests (0.05 is 5 %), the others a number in a minute.
   EOT
@@ -71,9 +71,9 @@ variable "alarms" {
   validation {
     condition = length(setsubtract(keys(var.alarms), [
       "iterator_age", "errors", "throttles", "duration", "dropped_events", "failed_records", "destination_failures",
-      "quarantined", "unusable", "invalid_rows", "read_throttling", "write_throttling", "api_5xx", "api_latency",
+      "quarantined", "drift", "unusable", "invalid_rows", "read_throttling", "write_throttling", "api_5xx", "api_latency",
     ])) == 0
-    error_message = "alarms: there are iterator_age, errors, throttles, duration, dropped_events, failed_records, destination_failures, quarantined, unusable, invalid_rows, read_throttling, write_throttling, api_5xx and api_latency. Correct the name of the others."
+    error_message = "alarms: there are iterator_age, errors, throttles, duration, dropped_events, failed_records, destination_failures, quarantined, drift, unusable, invalid_rows, read_throttling, write_throttling, api_5xx and api_latency. Correct the name of the others."
   }
 
   validation {

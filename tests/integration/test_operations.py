@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,21 @@ def run(outputs: Path, *arguments: str) -> tuple[int, Any]:
     return done.returncode, json.loads(done.stdout)
 
 
+def drift(pipeline: Pipeline) -> float:
+    """What the last verification that published has found, as CloudWatch has it."""
+    now = datetime.now(UTC)
+    answer = pipeline.client("cloudwatch").get_metric_statistics(
+        Namespace="DynamoDBAggregates",
+        MetricName="drift",
+        Dimensions=[{"Name": "FunctionName", "Value": pipeline.outputs["function_name"]}],
+        StartTime=now - timedelta(minutes=5),
+        EndTime=now + timedelta(minutes=1),
+        Period=60,
+        Statistics=["Maximum"],
+    )
+    return float(max(answer["Datapoints"], key=lambda point: point["Timestamp"])["Maximum"])
+
+
 def test_a_damaged_stack_is_found_repaired_and_right_again(pipeline: Pipeline, outputs: Path) -> None:
     items = [order_line("operations", n, country={"S": "Operations"}, unit_price={"N": str(n)}) for n in range(1, 13)]
     for item in items:
@@ -50,8 +66,9 @@ def test_a_damaged_stack_is_found_repaired_and_right_again(pipeline: Pipeline, o
     )
     ledger = pipeline.outputs["ledger_table_name"]
     client.delete_item(TableName=ledger, Key={"pk": {"S": "item#operations#=3"}, "sk": {"S": "item"}})
-    code, report = run(outputs, "verify", "--patience", "1")
+    code, report = run(outputs, "verify", "--patience", "1", "--publish-metric")
     assert code == 1
+    assert drift(pipeline) == 2
     assert [row["row"] for row in report["rows"]["wrong"]] == [[COUNTRY, "all"]]
     assert [entry["entry"] for entry in report["entries"]["missing"]] == ["item#operations#=3"]
     code, result = run(outputs, "repair", "--patience", "1")

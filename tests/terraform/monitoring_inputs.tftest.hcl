@@ -57,7 +57,7 @@ run "without_any_alarm_there_is_no_composite_alarm" {
   }
 
   variables {
-    alarms = { for alarm in ["iterator_age", "errors", "throttles", "duration", "dropped_events", "failed_records", "destination_failures", "quarantined", "read_throttling", "write_throttling"] : alarm => { enabled = false } }
+    alarms = { for alarm in ["iterator_age", "errors", "throttles", "duration", "dropped_events", "failed_records", "destination_failures", "quarantined", "drift", "read_throttling", "write_throttling"] : alarm => { enabled = false } }
   }
 
   assert {

@@ -2,27 +2,31 @@
 
 import json
 import math
-import os
 import re
-import subprocess
 from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+import yaml
 from moto import mock_aws
 
 from aggregator import metrics
-from scripts.terraform_cli import terraform_environment
+from aggregator.contributions import RowKey
+from scripts.aggregates import drift as drift_metrics
+from scripts.aggregates.__main__ import _parser as operations_parser
+from scripts.aggregates.verify import Report
+from tests.support.stack import Stack
 from tests.support.stream import SourceTable
-from tests.unit.test_metrics import Function, order, values
+from tests.support.tables import AGGREGATE_TABLE
+from tests.support.terraform import ROOT, Resources, made_by
+from tests.unit.test_metrics import SALES, Function, order, values
 
-ROOT = Path(__file__).resolve().parents[2]
 #: The deliveries by the run of tests/terraform/monitoring.tftest.hcl that has everything of them.
 DELIVERIES = {"ledger": "everything_with_a_ledger_and_an_api", "watermark": "everything_without_a_ledger"}
-OWN = {"ledger": metrics.LEDGER, "watermark": metrics.ROWS}
+#: By delivery what the function emits, and what a verification publishes of it.
+OWN = {"ledger": (*metrics.LEDGER, *drift_metrics.METRICS), "watermark": metrics.ROWS}
 
 #: Metrics that AWS emits, by namespace and names of dimensions, as far as they are used:
 #: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
@@ -40,32 +44,12 @@ EMITTED_BY_AWS = {
     ("AWS/ApiGateway", "ApiName", "Stage"): {"4XXError", "5XXError", "Count", "IntegrationLatency", "Latency"},
 }
 
-Resources = dict[str, dict[str, dict[str, Any]]]
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Resources]:
-    """By delivery what Terraform makes: the values of the resources by type and index."""
-    environment = {**terraform_environment(os.environ), "TF_DATA_DIR": str(tmp_path_factory.mktemp("terraform"))}
-
-    def terraform(*arguments: str) -> str:
-        command = ["terraform", *arguments, "-test-directory=tests/terraform"]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-        return done.stdout
-
-    terraform("init", "-backend=false", "-input=false", "-no-color")
-    output = terraform("test", "-json", "-verbose", "-filter=tests/terraform/monitoring.tftest.hcl")
-    messages = [json.loads(line) for line in output.splitlines()]
-    states = {message["@testrun"]: message["test_state"] for message in messages if message["type"] == "test_state"}
-    return {delivery: _by_type(states[run]["root_module"]["resources"]) for delivery, run in DELIVERIES.items()}
-
-
-def _by_type(resources: list[dict[str, Any]]) -> Resources:
-    found: Resources = {}
-    for resource in resources:
-        found.setdefault(resource["type"], {})[resource.get("index", 0)] = resource["values"]
-    return found
+    """By delivery what Terraform makes."""
+    runs = made_by("monitoring", tmp_path_factory.mktemp("terraform"))
+    return {delivery: runs[run] for delivery, run in DELIVERIES.items()}
 
 
 def alarms(resources: Resources) -> dict[str, dict[str, Any]]:
@@ -140,6 +124,64 @@ def test_a_row_that_cannot_take_its_numbers_fires_the_alarm_that_is_made_for_it(
     )
     line = function.deliver(source.put("2", **order("tea", Decimal(2))))
     assert state(alarm, [[values(line)[alarm["metric_name"]]]]) == "ALARM"
+
+
+class CloudWatch:
+    """Takes what is published, as the samples of a minute by name and dimensions."""
+
+    def __init__(self) -> None:
+        self.minute: dict[str, tuple[dict[str, str], list[float]]] = {}
+
+    def put_metric_data(self, *, Namespace: str, MetricData: list[dict[str, Any]]) -> None:  # noqa: N803
+        assert Namespace == metrics.NAMESPACE
+        self.minute = {
+            it["MetricName"]: ({each["Name"]: each["Value"] for each in it["Dimensions"]}, [it["Value"]])
+            for it in MetricData
+        }
+
+
+def test_a_verification_that_finds_a_wrong_row_fires_the_alarm_that_is_made_for_it(made, tmp_path):
+    alarm = alarms(made["ledger"])["drift"]
+    stack, cloudwatch = Stack(SALES), CloudWatch()
+    stack.clients["cloudwatch"] = cloudwatch
+    stack.put("1", product="tea", quantity=1)
+    stack.put("2", product="coffee", quantity=1)
+    verify = ("verify", "--patience", "1", "--publish-metric")
+    row = {"TableName": AGGREGATE_TABLE, "Key": {"pk": {"S": "by_product#tea"}, "sk": {"S": "all"}}}
+    periods: list[list[float]] = []
+    for damage, code, drift, expected in ((None, 0, 0, "OK"), ("5", 1, 1, "ALARM"), ("1", 0, 0, "OK")):
+        if damage:
+            number = {":n": {"N": damage}}
+            stack.client.update_item(**row, UpdateExpression="SET units = :n", ExpressionAttributeValues=number)
+        assert stack.command(tmp_path, *verify)[0] == code
+        dimensions, samples = cloudwatch.minute[alarm["metric_name"]]
+        assert (dimensions, samples) == ({"FunctionName": "orders-aggregator"}, [drift])
+        assert alarm["dimensions"].keys() == dimensions.keys()
+        periods.append(samples)
+        assert state(alarm, periods) == expected
+    assert cloudwatch.minute.keys() == set(drift_metrics.METRICS)
+
+
+def test_a_verification_publishes_nothing_unless_it_is_asked_to(tmp_path):
+    # A stack without CloudWatch.
+    assert Stack(SALES).command(tmp_path, "verify", "--patience", "1")[0] == 0
+
+
+def test_unsettled_rows_are_published_apart_from_wrong_ones():
+    cloudwatch = CloudWatch()
+    report = Report(unsettled_rows={RowKey("a", "all")}, unsettled_entries={"b", "c"})
+    drift_metrics.publish(cloudwatch, "f", report)
+    assert {name: samples for name, (_, samples) in cloudwatch.minute.items()} == {"drift": [0], "unsettled": [3]}
+
+
+def test_the_schedule_on_the_page_is_a_workflow_whose_command_there_is():
+    page = (ROOT / "docs" / "operations.md").read_text()
+    workflow = yaml.safe_load(page.partition("<!-- verify on a schedule -->\n```yaml\n")[2].partition("```")[0])
+    (job,) = workflow["jobs"].values()
+    (command,) = (step["run"] for step in job["steps"] if "scripts.aggregates" in step.get("run", ""))
+    arguments = command.partition("scripts.aggregates ")[2].split()
+    options = operations_parser().parse_args(arguments)
+    assert (options.outputs, options.publish_metric) == ("-", True)
 
 
 def dashboard(resources: Resources) -> dict[str, Any]:
