@@ -34,6 +34,7 @@ module "aggregator" {
   reserved_concurrency    = var.reserved_concurrency
   log_retention_days      = var.log_retention_days
   log_level               = var.log_level
+  tracing                 = var.tracing
   event_source_mapping    = var.event_source_mapping
   kms_key_arn             = var.kms_key_arn
   tags                    = var.tags
@@ -58,6 +59,7 @@ module "api" {
   stage_name             = var.api.stage_name
   throttling_rate_limit  = var.api.throttling_rate_limit
   throttling_burst_limit = var.api.throttling_burst_limit
+  tracing                = var.tracing
   kms_key_arn            = var.kms_key_arn
   tags                   = var.tags
 }

@@ -212,6 +212,13 @@ variable "log_level" {
   nullable    = false
 }
 
+variable "tracing" {
+  description = "Whether AWS X-Ray traces invocations of the function and, with create_api, requests to the API, sampled."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "event_source_mapping" {
   description = <<-EOT
     How Lambda reads the stream. The function always reports failed items one by one: exactness rests on it.

@@ -90,6 +90,11 @@ resource "aws_lambda_function" "this" {
     variables = local.environment
   }
 
+  # Written also where it is off: without the block the provider would leave it on.
+  tracing_config {
+    mode = var.tracing ? "Active" : "PassThrough"
+  }
+
   logging_config {
     log_format            = "JSON"
     log_group             = aws_cloudwatch_log_group.this.name
@@ -235,6 +240,18 @@ resource "aws_iam_role_policy" "this" {
             Resource = var.kms_key_arn
           },
         ] : statement if var.kms_key_arn != null
+      ],
+      # Neither action knows resources:
+      # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
+      [
+        for statement in [
+          {
+            Sid      = "SendTraces"
+            Effect   = "Allow"
+            Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+            Resource = "*"
+          },
+        ] : statement if var.tracing
       ],
     )
   })
