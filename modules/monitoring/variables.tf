@@ -123,6 +123,30 @@ variable "runbooks_url" {
   }
 }
 
+variable "aggregates" {
+  description = "Names of the aggregates, whose rows the dashboard counts by a query of CloudWatch Logs Insights. Empty: it has no such graph."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in var.aggregates : can(regex("^[a-z][a-z0-9_]{0,62}$", name))])
+    error_message = "aggregates: use the names that the function's aggregates are declared under: lower case letters, digits and _, a letter first."
+  }
+}
+
+variable "usd_per_million_write_units" {
+  description = "What a million write units cost, in USD, for the dashboard. The default is AWS's list price for tables on demand in us-east-1."
+  type        = number
+  default     = 0.625
+  nullable    = false
+
+  validation {
+    condition     = var.usd_per_million_write_units >= 0
+    error_message = "usd_per_million_write_units: use a price of 0 or more, in USD."
+  }
+}
+
 variable "tags" {
   description = "Tags of all resources."
   type        = map(string)

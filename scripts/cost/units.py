@@ -10,14 +10,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import batched
+from itertools import batched, pairwise
 
 from aggregator import delivery, metrics
-from aggregator.contributions import Contribution, Contributions, RowKey, description, to_text
+from aggregator.contributions import Contribution, Contributions, RowKey, aggregate_name, description, to_text
 from aggregator.definition import Definition
 from aggregator.handler import CONCURRENCY
 from aggregator.items import Item
-from aggregator.keys import split
 from aggregator.ledger import REFERENCES, entry_item, entry_key, index_item, references_key, version
 from aggregator.records import Change
 from aggregator.rows import MAX_AMOUNTS
@@ -74,21 +73,15 @@ def of(method: str, definition: Definition, writes: Sequence[Write], batch: int,
 
     ``shards`` are those of the stream: with ``watermark`` a row that all of them write carries so many watermarks.
     """
-    spent = Units(records=len(writes))
-    tables = _Tables(definition, spent)
+    tables = _Tables(definition, shards * _WATERMARK_BYTES if method == delivery.WATERMARK else 0)
+    for some in batched(writes, batch):
+        _apply(method, definition, some, tables)
+    spent = tables.spent
     if method == UPDATE_PER_RECORD:
         measures = [(it.name, measure) for it in definition.aggregates.values() for measure in it.measures]
         spent.left_out = tuple(f"{name}.{measure.name}" for name, measure in measures if not measure.is_linear)
     else:
         spent.custom_metrics = len(metrics.LEDGER if method == delivery.LEDGER else metrics.ROWS)
-    if method == delivery.WATERMARK:
-        tables.watermark_bytes = shards * _WATERMARK_BYTES
-    for some in batched(writes, batch):
-        spent.batches += 1
-        if method == delivery.LEDGER:
-            _ledger(definition, some, tables, spent)
-        else:
-            _rows(method, some, tables, spent)
     last = {entry_key(write.source_key): write for write in writes}
     spent.items = sum(not write.deletes for write in last.values())
     spent.ledger_bytes = sum(tables.kept.values())
@@ -96,11 +89,31 @@ def of(method: str, definition: Definition, writes: Sequence[Write], batch: int,
     return spent
 
 
-def _ledger(definition: Definition, batch: Iterable[Write], tables: "_Tables", spent: Units) -> None:
+def written_by_batch(method: str, definition: Definition, batches: Iterable[Sequence[Write]]) -> list[int]:
+    """The write units of each of these batches, one after the other; a stream of one shard."""
+    tables = _Tables(definition, _WATERMARK_BYTES if method == delivery.WATERMARK else 0)
+    totals = [0]
+    for batch in batches:
+        _apply(method, definition, batch, tables)
+        totals.append(tables.spent.written)
+    return [after - before for before, after in pairwise(totals)]
+
+
+def _apply(method: str, definition: Definition, batch: Sequence[Write], tables: "_Tables") -> None:
+    tables.spent.records += len(batch)
+    tables.spent.batches += 1
+    if method == delivery.LEDGER:
+        _ledger(definition, batch, tables)
+    else:
+        _rows(method, batch, tables)
+
+
+def _ledger(definition: Definition, batch: Iterable[Write], tables: "_Tables") -> None:
+    spent = tables.spent
     changes = [_change(write.source_key, write.old, write.new) for write in telescoped(batch)]
     read: set[object] = set()
     for wave in waves(pack(changes, _NOW)):
-        _read(wave, tables, spent, read)
+        _read(wave, tables, read)
         in_transactions = 0
         for transaction in wave:
             # A lone entry is a plain write.
@@ -120,9 +133,9 @@ def _change(source_key: Item, old: Contributions, new: Contributions) -> Change:
     return Change(entry_key(source_key), source_key, number, (new, None), old, "", "1")
 
 
-def _read(wave: Sequence[Transaction], tables: "_Tables", spent: Units, read: set[object]) -> None:
+def _read(wave: Sequence[Transaction], tables: "_Tables", read: set[object]) -> None:
     """Rows that lose items or have extremes, and reference counts, are read once a batch, eventually consistently."""
-    before = len(read)
+    spent, before = tables.spent, len(read)
     for transaction in wave:
         for key, delta in transaction.rows.items():
             if (delta.index_changes or delta.items < 0) and key not in read:
@@ -145,12 +158,12 @@ def telescoped(batch: Iterable[Write]) -> list[Write]:
     return list(ends.values())
 
 
-def _rows(method: str, batch: Iterable[Write], tables: "_Tables", spent: Units) -> None:
+def _rows(method: str, batch: Iterable[Write], tables: "_Tables") -> None:
     """Without a ledger: each row that a batch changes is written once, or, of one update a record, each time."""
     if method == UPDATE_PER_RECORD:
         for write in batch:
             for key, delta in _deltas([write]).items():
-                spent.turns += 1
+                tables.spent.turns += 1
                 tables.write_row(key, delta, 1)
         return
     deltas = _deltas(telescoped(batch) if method == delivery.NONE else batch)
@@ -160,7 +173,7 @@ def _rows(method: str, batch: Iterable[Write], tables: "_Tables", spent: Units) 
         if method == delivery.WATERMARK or not delta.is_nothing:
             written += 1
             tables.write_row(key, delta, 1)
-    spent.turns += math.ceil(written / CONCURRENCY)
+    tables.spent.turns += math.ceil(written / CONCURRENCY)
 
 
 def _deltas(writes: Iterable[Write]) -> dict[RowKey, RowDelta]:
@@ -196,11 +209,15 @@ class _Row:
 
 
 class _Tables:
-    """What stands in ledger and aggregate table; every write of it is charged to ``spent``."""
+    """What stands in ledger and aggregate table; every write of it is charged to ``spent``.
 
-    def __init__(self, definition: Definition, spent: Units) -> None:
+    ``watermark_bytes`` are those of the watermarks that each row has, and keeps when it has no items left.
+    """
+
+    def __init__(self, definition: Definition, watermark_bytes: int) -> None:
         self._definition = definition
-        self._spent = spent
+        self.spent = Units()
+        self.watermark_bytes = watermark_bytes
         self._ranked = {it.rank_by for it in definition.aggregates.values() if it.rank_by}
         self.rows: dict[RowKey, _Row] = {}
         #: Bytes of entries, index entries and reference counts.
@@ -208,8 +225,6 @@ class _Tables:
         self._references: Counter[object] = Counter()
         #: The numbers in the index of an extreme, by row and attribute.
         self._standing: defaultdict[tuple[RowKey, str], Counter[Decimal]] = defaultdict(Counter)
-        #: Of the watermarks that each row has, and keeps when it has no items left.
-        self.watermark_bytes = 0
 
     def put_entry(self, change: Change, factor: int) -> None:
         item = entry_item(
@@ -238,7 +253,7 @@ class _Tables:
             self._put("reference counts", reference, size, factor, gone=self._references[reference] <= 0)
 
     def _put(self, what: str, key: object, size: int, factor: int, *, gone: bool = False) -> None:
-        self._spent.write_units[what] += factor * units(max(size, self.kept.pop(key, 0)), WRITE_UNIT)
+        self.spent.write_units[what] += factor * units(max(size, self.kept.pop(key, 0)), WRITE_UNIT)
         if not gone:
             self.kept[key] = size
 
@@ -255,8 +270,8 @@ class _Tables:
         empty = row.items <= 0
         # Without a ledger an empty row is deleted, or with watermarks told to expire, by a write of its own.
         tidied = empty and factor == 1
-        self._spent.rows_written += 1
-        self._spent.write_units["rows"] += factor * (requests + tidied) * units(size, WRITE_UNIT)
+        self.spent.rows_written += 1
+        self.spent.write_units["rows"] += factor * (requests + tidied) * units(size, WRITE_UNIT)
         if tidied or not empty:
             self._rank(key, before[1], row.numbers, row.fixed)
         if empty and not self.watermark_bytes:
@@ -291,8 +306,8 @@ class _Tables:
                     self._standing[key, name][indexed.by] += sign
                     if sign < 0 and row.numbers.get(name) == indexed.by:
                         lost.add((end, name))
-        self._spent.read_units += len(lost)
-        self._spent.turns += len(lost)
+        self.spent.read_units += len(lost)
+        self.spent.turns += len(lost)
         for end, name in changed:
             standing = +self._standing[key, name]
             if standing:
@@ -302,10 +317,10 @@ class _Tables:
         """An index entry is written where it comes or goes, and twice where its sort key changes
         (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.ThroughputConsiderations.Writes);
         a transaction on the table does not make that more."""
-        if not self._ranked or not self._definition.aggregates[split(key.pk)[0]].rank_by:
+        if not self._ranked or not self._definition.aggregates[aggregate_name(key)].rank_by:
             return
         for name in self._ranked:
             old, new = before.get(name), after.get(name)
             if old != new:
                 writes = (old is not None) + (new is not None)
-                self._spent.write_units["rank indexes"] += writes * units(size, WRITE_UNIT)
+                self.spent.write_units["rank indexes"] += writes * units(size, WRITE_UNIT)

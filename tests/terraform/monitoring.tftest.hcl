@@ -31,7 +31,8 @@ run "everything_with_a_ledger_and_an_api" {
   }
 
   variables {
-    api = { name = "sales-api", stage = "v1" }
+    api        = { name = "sales-api", stage = "v1" }
+    aggregates = ["sales_total", "sales_by_country"]
   }
 
   assert {
@@ -144,7 +145,10 @@ run "everything_without_a_ledger" {
 
   variables {
     delivery = "watermark"
-    tables   = { source = "sales-source", aggregates = "sales-aggregates" }
+
+    usd_per_million_write_units = 0.705
+
+    tables = { source = "sales-source", aggregates = "sales-aggregates" }
   }
 
   assert {

@@ -173,6 +173,21 @@ run "a_negative_threshold_is_refused" {
   expect_failures = [var.alarms]
 }
 
+run "a_name_that_no_aggregate_can_have_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/monitoring"
+  }
+
+  variables {
+    aggregates                  = ["sales by country"]
+    usd_per_million_write_units = -1
+  }
+
+  expect_failures = [var.aggregates, var.usd_per_million_write_units]
+}
+
 run "an_unknown_delivery_is_refused" {
   command = plan
 

@@ -17,6 +17,7 @@ from aggregator.contributions import RowKey
 from scripts.aggregates import drift as drift_metrics
 from scripts.aggregates.__main__ import _parser as operations_parser
 from scripts.aggregates.verify import Report
+from scripts.cost.prices import Prices
 from tests.support.stack import Stack
 from tests.support.stream import SourceTable
 from tests.support.tables import AGGREGATE_TABLE
@@ -194,6 +195,8 @@ def graphed(resources: Resources) -> list[tuple[str, str, dict[str, str]]]:
     found = []
     for widget in dashboard(resources)["widgets"]:
         for metric in widget["properties"].get("metrics", []):
+            if "expression" in metric[0]:
+                continue
             namespace, name, *dimensions = [part for part in metric if isinstance(part, str)]
             found.append((namespace, name, dict(zip(dimensions[::2], dimensions[1::2], strict=True))))
     return found
@@ -217,6 +220,32 @@ def test_every_metric_of_the_function_can_be_seen_on_the_dashboard(made, deliver
     assert own == set(OWN[delivery])
 
 
+@pytest.mark.parametrize(("delivery", "price"), [("ledger", Prices().million_write_units), ("watermark", 0.705)])
+def test_the_cost_of_write_units_is_an_hour_of_what_a_minute_took(made, delivery, price):
+    (graph,) = (it["properties"] for it in dashboard(made[delivery])["widgets"] if "USD" in it["properties"]["title"])
+    assert (graph["period"], graph["stat"]) == (60, "Sum")
+    units = {metric[-1]["id"]: 10.0**index for index, metric in enumerate(graph["metrics"]) if len(metric) > 1}
+    costs = {metric[0]["id"]: metric[0]["expression"] for metric in graph["metrics"] if len(metric) == 1}
+    tables = sum(number for name, number in units.items() if name.startswith("table"))
+    assert len(units) == {"ledger": 4, "watermark": 3}[delivery]
+    for name, of_a_minute in (("usd_own", units["own"]), ("usd_tables", tables)):
+        # Metric math knows + and *, as Python does.
+        assert eval(costs[name], {}, units) == pytest.approx(of_a_minute * 60 * price / 10**6)  # noqa: S307
+
+
+def test_the_rows_of_each_aggregate_are_asked_of_the_line_that_the_function_logs(made, dynamodb, caplog):
+    (graph,) = (it["properties"] for it in dashboard(made["ledger"])["widgets"] if it["type"] == "log")
+    source, condition, stats = graph["query"].split(" | ")
+    assert source == "SOURCE '/aws/lambda/sales-aggregator'"
+    asked = re.findall(r"sum\(([a-z_]+)\.([a-z_]+)\) as ([a-z_]+)", stats)
+    assert [name for _, name, _ in asked] == [alias for _, _, alias in asked] == ["sales_by_country", "sales_total"]
+    line = Function(dynamodb, caplog).deliver(SourceTable().put("1", **order("tea")))
+    (column,) = {field for field, _, _ in asked}
+    assert line[column] == {"by_product": 1}
+    assert condition == "filter ispresent(rows_written)"
+    assert line["rows_written"] == 1
+
+
 @pytest.mark.parametrize("delivery", DELIVERIES)
 def test_no_two_widgets_of_the_dashboard_lie_on_each_other_and_all_have_what_cloudwatch_asks_for(made, delivery):
     """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html"""
@@ -232,6 +261,10 @@ def test_no_two_widgets_of_the_dashboard_lie_on_each_other_and_all_have_what_clo
         taken |= cells
         if widget["type"] == "alarm":
             assert 1 <= len(widget["properties"]["alarms"]) <= 100
+        elif widget["type"] == "log":
+            assert widget["properties"].keys() == {"title", "view", "stacked", "region", "query"}
+            # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_StartQuery.html
+            assert len(widget["properties"]["query"]) <= 10_000
         else:
             assert widget["type"] == "metric"
             assert widget["properties"].keys() == {"title", "view", "stacked", "region", "period", "stat", "metrics"}
