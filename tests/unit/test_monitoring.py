@@ -93,6 +93,28 @@ def test_one_slow_request_in_a_hundred_is_no_alarm_and_one_stuck_shard_of_a_hund
     assert state(alarms(made["ledger"])["iterator_age"], [[*slow[:-1], 400_000.0]] * 5) == "ALARM"
 
 
+def test_one_failed_request_in_twenty_is_no_alarm_and_more_are(made):
+    alarm = alarms(made["ledger"])["api_5xx"]
+    assert state(alarm, [[1.0, *[0.0] * 19]] * 3) == "OK"
+    assert state(alarm, [[1.0, *[0.0] * 18]] * 3) == "ALARM"
+    assert state(alarm, [[1.0, *[0.0] * 18]] * 3 + [[0.0]]) == "OK"
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+def test_any_alarm_fires_the_composite_one_and_it_returns_to_ok_with_the_last(made, delivery):
+    (composite,) = made[delivery]["aws_cloudwatch_composite_alarm"].values()
+    names = {alarm["alarm_name"] for alarm in alarms(made[delivery]).values()}
+
+    def health(firing: set[str]) -> bool:
+        """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html"""
+        terms = [re.fullmatch(r'ALARM\("([\w-]+)"\)', term) for term in composite["alarm_rule"].split(" OR ")]
+        assert {term[1] for term in terms if term} == names
+        return any(term[1] in firing for term in terms if term)
+
+    assert not health(set())
+    assert all(health({name}) for name in names)
+
+
 @pytest.mark.parametrize("delivery", DELIVERIES)
 def test_an_item_that_cannot_be_used_fires_the_alarm_that_is_made_for_it(made, delivery, dynamodb, caplog):
     name = {"ledger": "quarantined", "watermark": "unusable"}[delivery]
