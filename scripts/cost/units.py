@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import batched, pairwise
+from itertools import batched
 
 from aggregator import delivery, metrics
 from aggregator.contributions import Contribution, Contributions, RowKey, aggregate_name, description, to_text
@@ -54,6 +54,7 @@ class Units:
     write_units: Counter[str] = field(default_factory=Counter)
     read_units: float = 0.0
     rows_written: int = 0
+    transactions: int = 0
     turns: int = 0
     transaction_turns: int = 0
     items: int = 0
@@ -89,14 +90,15 @@ def of(method: str, definition: Definition, writes: Sequence[Write], batch: int,
     return spent
 
 
-def written_by_batch(method: str, definition: Definition, batches: Iterable[Sequence[Write]]) -> list[int]:
-    """The write units of each of these batches, one after the other; a stream of one shard."""
+def by_batch(method: str, definition: Definition, batches: Iterable[Sequence[Write]]) -> list[Units]:
+    """What each of these batches spends, one after the other; a stream of one shard."""
     tables = _Tables(definition, _WATERMARK_BYTES if method == delivery.WATERMARK else 0)
-    totals = [0]
+    found = []
     for batch in batches:
+        tables.spent = Units()
         _apply(method, definition, batch, tables)
-        totals.append(tables.spent.written)
-    return [after - before for before, after in pairwise(totals)]
+        found.append(tables.spent)
+    return found
 
 
 def _apply(method: str, definition: Definition, batch: Sequence[Write], tables: "_Tables") -> None:
@@ -119,6 +121,7 @@ def _ledger(definition: Definition, batch: Iterable[Write], tables: "_Tables") -
             # A lone entry is a plain write.
             factor = 2 if transaction.rows or len(transaction.changes) > 1 else 1
             in_transactions += factor - 1
+            spent.transactions += bool(transaction.rows)
             for change in transaction.changes:
                 tables.put_entry(change, factor)
             for key, delta in transaction.rows.items():

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import subprocess
 from decimal import Decimal
 from pathlib import Path
@@ -151,6 +152,15 @@ def test_drawn_groups_share_rows_as_the_declared_numbers_say():
     # Four products and the total; a hundred products and the total.
     assert few.rows_written == 10 * 5
     assert 10 * 99 <= many.rows_written <= 10 * 101
+
+
+def test_without_a_sample_the_demo_is_dearer_than_it_is_by_what_the_page_says(measured):
+    definition = parse(json.dumps(DEMO))
+    groups = {"sales_by_country": 7, "sales_by_product_day": 1_348}
+    spent = units.of("ledger", definition, load.drawn(definition, groups, 2_000, Mix()), 100)
+    (real,) = (it.counted for it in measured if (it.aggregates, it.batch) == ("the demo's three", 100))
+    said = re.search(r"it says ([\d.]+)\s+write units a record where ([\d.]+) are counted", PAGE.read_text())
+    assert said.groups() == (f"{spent.written / spent.records:.2f}", f"{real:.2f}")
 
 
 def test_a_drawn_item_joins_rows_of_every_unit_and_measure():
