@@ -45,6 +45,7 @@ module "aggregator" {
   log_retention_days      = var.log_retention_days
   log_kms_key_arn         = var.log_kms_key_arn
   log_level               = var.log_level
+  tracing                 = var.tracing
   event_source_mapping    = var.event_source_mapping
   kms_key_arn             = var.kms_key_arn
   tags                    = var.tags
@@ -69,6 +70,7 @@ module "api" {
   stage_name             = var.api.stage_name
   throttling_rate_limit  = var.api.throttling_rate_limit
   throttling_burst_limit = var.api.throttling_burst_limit
+  tracing                = var.tracing
   kms_key_arn            = local.source_kms_key_arn
   tags                   = var.tags
 }
@@ -77,17 +79,19 @@ module "monitoring" {
   source = "./modules/monitoring"
   count  = var.create_monitoring ? 1 : 0
 
-  name                      = var.name
-  function                  = { name = module.aggregator.function_name, arn = module.aggregator.function_arn, timeout = var.timeout }
-  event_source_mapping_uuid = module.aggregator.event_source_mapping_uuid
-  delivery                  = var.delivery
-  api                       = var.create_api ? { name = module.api[0].api_name, stage = module.api[0].stage_name } : null
-  alarms                    = var.monitoring.alarms
-  create_topic              = var.monitoring.create_topic
-  topic_arn                 = var.monitoring.topic_arn
-  create_dashboard          = var.monitoring.create_dashboard
-  runbooks_url              = var.monitoring.runbooks_url
-  tags                      = var.tags
+  name                        = var.name
+  function                    = { name = module.aggregator.function_name, arn = module.aggregator.function_arn, timeout = var.timeout }
+  event_source_mapping_uuid   = module.aggregator.event_source_mapping_uuid
+  delivery                    = var.delivery
+  api                         = var.create_api ? { name = module.api[0].api_name, stage = module.api[0].stage_name } : null
+  aggregates                  = keys(var.aggregates)
+  alarms                      = var.monitoring.alarms
+  create_topic                = var.monitoring.create_topic
+  topic_arn                   = var.monitoring.topic_arn
+  create_dashboard            = var.monitoring.create_dashboard
+  runbooks_url                = var.monitoring.runbooks_url
+  usd_per_million_write_units = var.monitoring.usd_per_million_write_units
+  tags                        = var.tags
 
   # A table with both items and rows is watched once.
   tables = merge(

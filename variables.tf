@@ -249,6 +249,13 @@ variable "log_level" {
   nullable    = false
 }
 
+variable "tracing" {
+  description = "Whether AWS X-Ray traces invocations of the function and, with create_api, requests to the API, sampled."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "event_source_mapping" {
   description = <<-EOT
     How Lambda reads the stream. The function always reports failed items one by one: exactness rests on it.
@@ -352,6 +359,7 @@ variable "monitoring" {
     - `alarms`: what is not to be the default, by alarm: `enabled` = false leaves it out, and the alarm looks for values above its `threshold`. The alarms, their units and thresholds are listed in docs/monitoring.md.
     - `create_topic`: whether the SNS topic that is notified is made, encrypted with a key of its own. False: it is `topic_arn`.
     - `create_dashboard`: whether there is a dashboard.
+    - `usd_per_million_write_units`: price of write units for the dashboard, in USD. Left out: 0.625, AWS's list price in us-east-1.
     - `runbooks_url`: where docs/runbooks can be read; the description of each alarm has a link to <this>/<alarm>.md. Left out: it names the page in this repository.
   EOT
   type = object({
@@ -363,12 +371,14 @@ variable "monitoring" {
     topic_arn        = optional(string)
     create_dashboard = optional(bool, true)
     runbooks_url     = optional(string)
+
+    usd_per_million_write_units = optional(number)
   })
   default  = {}
   nullable = false
 
   validation {
-    condition     = var.create_monitoring || (length(var.monitoring.alarms) == 0 && var.monitoring.create_topic && var.monitoring.topic_arn == null && var.monitoring.create_dashboard && var.monitoring.runbooks_url == null)
+    condition     = var.create_monitoring || (length(var.monitoring.alarms) == 0 && var.monitoring.create_topic && var.monitoring.topic_arn == null && var.monitoring.create_dashboard && var.monitoring.runbooks_url == null && var.monitoring.usd_per_million_write_units == null)
     error_message = "monitoring: set create_monitoring = true to make the alarms, or leave monitoring out."
   }
 }

@@ -7,11 +7,12 @@ or finds that nothing is left to do.
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .contributions import RowKey
+from .contributions import RowKey, aggregate_name
 from .extremes import Lookup, Standing, ends_after, lookups
 from .records import Change
 from .store import ABSENT, MAX_KEYS, Ends, Known, Outcome, RowState, Store, ValueKey
@@ -42,13 +43,13 @@ Run = Callable[[Callable[[Transaction], Outcome], Sequence[Transaction]], Iterab
 
 @dataclass
 class Result:
-    """What was done: counts for the log, and the changes that are not surely applied."""
+    """What was done: counts for the log, those of rows by aggregate, and the changes that are not surely applied."""
 
     applied: int = 0
     duplicates: int = 0
     quarantined: int = 0
     transactions: int = 0
-    rows_written: int = 0
+    rows_written: Counter[str] = field(default_factory=Counter)
     expired_rows: int = 0
     refused: int = 0
     conflicts: int = 0
@@ -205,7 +206,7 @@ class _Loop:
         self.result.applied += len(transaction.changes)
         self.result.quarantined += sum(change.error is not None for change in transaction.changes)
         self.result.transactions += bool(transaction.rows)
-        self.result.rows_written += len(transaction.rows)
+        self.result.rows_written.update(aggregate_name(row) for row in transaction.rows)
         self.result.expired_rows += transaction.expired_rows
         for row, delta in transaction.rows.items():
             for value, difference in delta.reference_changes.items():

@@ -112,6 +112,11 @@ def _spread(aggregate: Aggregate, shares: Shares, entry_key: str) -> list[tuple[
     ]
 
 
+def aggregate_name(row: RowKey) -> str:
+    """The name of the aggregate that a row belongs to."""
+    return keys.split(row.pk)[0]
+
+
 def in_one_piece(row: RowKey) -> RowKey:
     """The key that a row would have in one piece, from that of the row or of one of its parts."""
     return row._replace(pk=keys.join(keys.without_part(keys.split(row.pk))[0]))

@@ -159,7 +159,8 @@ class Aggregator:
             "duplicates": result.duplicates,
             "quarantined": result.quarantined,
             "transactions": result.transactions,
-            "rows_written": result.rows_written,
+            "rows_written": result.rows_written.total(),
+            "rows_by_aggregate": dict(+result.rows_written),
             "expired_rows": result.expired_rows,
             "refused": result.refused,
             "conflicts": result.conflicts,
@@ -203,7 +204,8 @@ class Aggregator:
         ][:1]
         # Without a ledger, this line is the only place that tells of images that cannot be used.
         counts = {
-            "rows_written": done.writes,
+            "rows_written": done.writes.total(),
+            "rows_by_aggregate": dict(+done.writes),
             "duplicates": done.duplicates,
             "expired_rows": done.expired,
             "absent_rows": done.absent,

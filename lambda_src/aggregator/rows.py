@@ -1,6 +1,7 @@
 """Writing rows one by one, without a ledger: the requests, what became of them, and the rounds until all are done."""
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -8,7 +9,7 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from .apply import Clock, pause
-from .contributions import RowKey, description
+from .contributions import RowKey, aggregate_name, description
 from .definition import Definition
 from .deltas import Step
 from .items import AttributeValue, Item
@@ -163,12 +164,13 @@ class Work:
 class Result:
     """What was done: counts for the log, and the sequence number to go on from (None: all is done).
 
-    ``writes`` are writes of rows, ``duplicates`` steps that were in their row already, ``expired`` contributions left
-    out because their row is past its retention, ``absent`` rows that were not there to take something back from,
-    ``invalid`` rows that could not hold their numbers, ``unusable`` images that contribute nothing.
+    ``writes`` are writes of rows by aggregate, ``duplicates`` steps that were in their row already, ``expired``
+    contributions left out because their row is past its retention, ``absent`` rows that were not there to take
+    something back from, ``invalid`` rows that could not hold their numbers, ``unusable`` images that contribute
+    nothing.
     """
 
-    writes: int
+    writes: Counter[str]
     duplicates: int
     expired: int
     absent: int
@@ -207,8 +209,11 @@ def until_done(work: Sequence[Work], attempt: Callable[[Work], None], clock: Clo
 def result_of(work: Sequence[Work], unusable: int, reason: str | None) -> Result:
     """The result, once the work is done or the time over."""
     unwritten = [one for one in work if not one.done]
+    writes: Counter[str] = Counter()
+    for one in work:
+        writes[aggregate_name(one.key)] += one.writes
     return Result(
-        writes=sum(one.writes for one in work),
+        writes=writes,
         duplicates=sum(one.duplicates for one in work),
         expired=sum(one.expired for one in work),
         absent=sum(one.absent for one in work),

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
-from .contributions import RowKey, description
+from .contributions import RowKey, aggregate_name, description
 from .definition import Aggregate, Definition
 from .extremes import Lookup, Standing
 from .items import AttributeValue, Item
-from .keys import split
 from .ledger import (
     ITEM,
     REFERENCES,
@@ -175,7 +174,7 @@ class Store:
 
     def aggregate_of(self, row: RowKey) -> Aggregate | None:
         """The aggregate that a row belongs to as it is declared now; None if it is declared no more."""
-        return self._definition.aggregates.get(split(row.pk)[0])
+        return self._definition.aggregates.get(aggregate_name(row))
 
     def read_rows(self, keys: Sequence[RowKey], *, whole: bool = False) -> dict[RowKey, RowState] | None:
         """The states of at most :data:`MAX_KEYS` rows, in one call; None where they could not be read now.

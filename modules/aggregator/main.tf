@@ -112,6 +112,11 @@ resource "aws_lambda_function" "this" {
     variables = local.environment
   }
 
+  # Written also where it is off: without the block the provider would leave it on.
+  tracing_config {
+    mode = var.tracing ? "Active" : "PassThrough"
+  }
+
   logging_config {
     log_format            = "JSON"
     log_group             = aws_cloudwatch_log_group.this.name
@@ -300,6 +305,18 @@ resource "aws_iam_role_policy" "this" {
             Condition = { ArnEquals = { "lambda:SourceFunctionArn" = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${local.function_name}" } }
           },
         ] : statement if var.vpc_config != null
+      ],
+      # Neither action knows resources:
+      # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
+      [
+        for statement in [
+          {
+            Sid      = "SendTraces"
+            Effect   = "Allow"
+            Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+            Resource = "*"
+          },
+        ] : statement if var.tracing
       ],
     )
   })

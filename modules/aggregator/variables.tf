@@ -348,6 +348,13 @@ variable "log_level" {
   }
 }
 
+variable "tracing" {
+  description = "Whether AWS X-Ray traces invocations of the function: time of start and of the handler, sampled. Its role then may send traces."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "event_source_mapping" {
   description = <<-EOT
     How Lambda reads the stream. The function always reports failed items one by one: exactness rests on it.

@@ -271,10 +271,11 @@ resource "aws_api_gateway_stage" "this" {
   # checkov:skip=CKV2_AWS_29:Requests are signed (AWS_IAM) by default. A web ACL costs per API and is associated with the stage's ARN.
   # checkov:skip=CKV2_AWS_51:Requests are signed (AWS_IAM); the backend is DynamoDB, which takes no client certificates.
 
-  rest_api_id   = aws_api_gateway_rest_api.this.id
-  deployment_id = aws_api_gateway_deployment.this.id
-  stage_name    = var.stage_name
-  tags          = var.tags
+  rest_api_id          = aws_api_gateway_rest_api.this.id
+  deployment_id        = aws_api_gateway_deployment.this.id
+  stage_name           = var.stage_name
+  xray_tracing_enabled = var.tracing
+  tags                 = var.tags
 }
 
 resource "aws_api_gateway_method_settings" "this" {

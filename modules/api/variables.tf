@@ -141,6 +141,13 @@ variable "kms_key_arn" {
   }
 }
 
+variable "tracing" {
+  description = "Whether AWS X-Ray traces requests to the stage, sampled. API Gateway makes its service-linked role for that by itself."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "tags" {
   description = "Tags of all resources."
   type        = map(string)

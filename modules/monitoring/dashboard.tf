@@ -2,9 +2,11 @@ locals {
   of_api = var.api == null ? [] : ["ApiName", var.api.name, "Stage", var.api.stage]
 
   # The health of the records is the same question with and without a ledger, and its metrics are others.
-  uncounted = var.delivery == "ledger" ? ["quarantined"] : ["unusable", "invalid_rows"]
+  uncounted = var.delivery == "ledger" ? ["quarantined", "drift", "unsettled"] : ["unusable", "invalid_rows"]
 
-  # A graph is a list of metrics as CloudWatch writes them: namespace, name, dimensions, options.
+  usd_an_hour = "60 * ${var.usd_per_million_write_units} / 1000000"
+
+  # A graph is a list of metrics as CloudWatch writes them: namespace, name, dimensions, options. Or it is a query of the log.
   # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
   graphs = concat(
     [
@@ -58,6 +60,19 @@ locals {
         ]
       },
       {
+        # Units of a minute, in USD an hour.
+        title = "Cost: USD an hour for write units"
+        stat  = "Sum"
+        metrics = concat(
+          [
+            [local.own_namespace, "write_units", "FunctionName", var.function.name, { id = "own", visible = false }],
+            [{ expression = "own * ${local.usd_an_hour}", label = "of the function", id = "usd_own" }],
+          ],
+          [for index, table in values(var.tables) : ["AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", table, { id = "table${index}", visible = false }]],
+          [[{ expression = "(${join(" + ", [for index, table in values(var.tables) : "table${index}"])}) * ${local.usd_an_hour}", label = "of all tables", id = "usd_tables" }]],
+        )
+      },
+      {
         title = "Cost: write units"
         stat  = "Sum"
         metrics = concat(
@@ -69,6 +84,17 @@ locals {
         title   = "Cost: read units"
         stat    = "Sum"
         metrics = [for table in values(var.tables) : ["AWS/DynamoDB", "ConsumedReadCapacityUnits", "TableName", table]]
+      },
+    ],
+    # Of the log line: as a dimension, each aggregate would be a metric that costs something.
+    length(var.aggregates) == 0 ? [] : [
+      {
+        title = "Cost: rows written, by aggregate"
+        query = join(" | ", [
+          "SOURCE '/aws/lambda/${var.function.name}'",
+          "filter ispresent(rows_written)",
+          "stats ${join(", ", [for name in sort(var.aggregates) : "sum(rows_by_aggregate.${name}) as ${name}"])} by bin(1m)",
+        ])
       },
     ],
     var.api == null ? [] : [
@@ -101,20 +127,15 @@ locals {
     ],
     [
       for index, graph in local.graphs : jsonencode({
-        type   = "metric"
+        type   = can(graph.query) ? "log" : "metric"
         x      = index % 2 * 12
         y      = local.alarm_rows + floor(index / 2) * 6
         width  = 12
         height = 6
-        properties = {
-          title   = graph.title
-          view    = "timeSeries"
-          stacked = false
-          region  = local.region
-          period  = 60
-          stat    = graph.stat
-          metrics = graph.metrics
-        }
+        properties = jsondecode(can(graph.query) ?
+          jsonencode({ title = graph.title, view = "timeSeries", stacked = true, region = local.region, query = graph.query }) :
+          jsonencode({ title = graph.title, view = "timeSeries", stacked = false, region = local.region, period = 60, stat = graph.stat, metrics = graph.metrics })
+        )
       })
     ],
   )

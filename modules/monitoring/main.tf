@@ -47,10 +47,12 @@ locals {
     })
   }
 
-  # Metrics of the function itself, as lambda_src/aggregator/metrics.py names them.
+  # Metrics of the function itself, as lambda_src/aggregator/metrics.py names them; drift is what `verify --publish-metric`
+  # has found (scripts/aggregates/drift.py).
   own_alarms = {
     for alarm, it in {
       quarantined  = { ledger = true, description = "Source items were quarantined: they count nowhere until they are corrected. The ledger's index quarantined lists them." }
+      drift        = { ledger = true, description = "A verification has found ledger entries or rows that are not what the source items ask for." }
       unusable     = { ledger = false, description = "Images of source items could not be used and count nowhere. The function's log says why." }
       invalid_rows = { ledger = false, description = "Rows could not take their numbers and are wrong. The function's log says why." }
     } :

@@ -57,7 +57,7 @@ variable "api" {
 
 variable "alarms" {
   description = <<-EOT
-    What is not to be the default, by alarm: iterator_age, errors, throttles, duration, dropped_events, failed_records, destination_failures, quarantined, unusable, invalid_rows, read_throttling, write_throttling, api_5xx, api_latency. docs/monitoring.md says what each means.
+    What is not to be the default, by alarm: iterator_age, errors, throttles, duration, dropped_events, failed_records, destination_failures, quarantined, drift, unusable, invalid_rows, read_throttling, write_throttling, api_5xx, api_latency. docs/monitoring.md says what each means.
     - `enabled`: false leaves the alarm out, for all tables where it is one for each.
     - `threshold`: the alarm looks for values above it. iterator_age, duration and api_latency in milliseconds, api_5xx as a part of all requests (0.05 is 5 %), the others a number in a minute.
   EOT
@@ -71,9 +71,9 @@ variable "alarms" {
   validation {
     condition = length(setsubtract(keys(var.alarms), [
       "iterator_age", "errors", "throttles", "duration", "dropped_events", "failed_records", "destination_failures",
-      "quarantined", "unusable", "invalid_rows", "read_throttling", "write_throttling", "api_5xx", "api_latency",
+      "quarantined", "drift", "unusable", "invalid_rows", "read_throttling", "write_throttling", "api_5xx", "api_latency",
     ])) == 0
-    error_message = "alarms: there are iterator_age, errors, throttles, duration, dropped_events, failed_records, destination_failures, quarantined, unusable, invalid_rows, read_throttling, write_throttling, api_5xx and api_latency. Correct the name of the others."
+    error_message = "alarms: there are iterator_age, errors, throttles, duration, dropped_events, failed_records, destination_failures, quarantined, drift, unusable, invalid_rows, read_throttling, write_throttling, api_5xx and api_latency. Correct the name of the others."
   }
 
   validation {
@@ -120,6 +120,30 @@ variable "runbooks_url" {
   validation {
     condition     = var.runbooks_url == null ? true : can(regex("^https?://.*[^/]$", var.runbooks_url))
     error_message = "runbooks_url: use a URL that begins with https:// and has no slash at the end."
+  }
+}
+
+variable "aggregates" {
+  description = "Names of the aggregates, whose rows the dashboard counts by a query of CloudWatch Logs Insights. Empty: it has no such graph."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in var.aggregates : can(regex("^[a-z][a-z0-9_]{0,62}$", name))])
+    error_message = "aggregates: use the names that the function's aggregates are declared under: lower case letters, digits and _, a letter first."
+  }
+}
+
+variable "usd_per_million_write_units" {
+  description = "What a million write units cost, in USD, for the dashboard. The default is AWS's list price for tables on demand in us-east-1."
+  type        = number
+  default     = 0.625
+  nullable    = false
+
+  validation {
+    condition     = var.usd_per_million_write_units >= 0
+    error_message = "usd_per_million_write_units: use a price of 0 or more, in USD."
   }
 }
 

@@ -8,6 +8,7 @@
 ``backfill``    items that were there before: parallel segments, paced, resumable
 ``expected``    what rows have to be, from the contributions of ledger entries
 ``verify``      entries against source items, rows against contributions
+``drift``       what a verification has found, as metrics
 ``repair``      what a verification has found is brought to what it has to be
 ``replay``      records of the failure bucket
 ``look``        how a stack is, which items are quarantined, what rows say

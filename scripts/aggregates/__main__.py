@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from aggregator.contributions import ALL_TIME, RowKey
 from aggregator.ledger import DamagedEntry
 
-from . import backfill, look, verify
+from . import backfill, drift, look, verify
 from .backfill import Pace, StateFile
 from .deployment import Deployment, Interrupted, Interruption, connect
 from .progress import Progress
@@ -188,6 +188,11 @@ def _backfill(
 def _add_verify(commands: Any) -> None:
     parser = commands.add_parser("verify", help="compare every entry and row with a recomputation; reads only")
     _add_patience(parser)
+    parser.add_argument(
+        "--publish-metric",
+        action="store_true",
+        help="publish how much is wrong as metrics of the function, for the alarm drift of modules/monitoring",
+    )
     parser.set_defaults(command=_verify, go_on="verify only reads: run it again.")
 
 
@@ -227,6 +232,8 @@ def _verification(deployment: Deployment, options: argparse.Namespace, progress:
 
 def _verify(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, dict[str, Any], str]:
     report = _verification(deployment, options, progress).verify()
+    if options.publish_metric:
+        drift.publish(deployment.client("cloudwatch"), deployment.settings.function_name, report)
     return (RIGHT if report.is_right else WRONG), verify.summary(report), verify.lines(report)
 
 
@@ -333,8 +340,7 @@ def _status(deployment: Deployment, options: argparse.Namespace, progress: Progr
 def _status_of(deployment: Deployment) -> dict[str, Any]:
     settings, deployed = deployment.settings, deployment.deployed
     mapping = deployment.lambda_client.get_event_source_mapping(UUID=settings.event_source_mapping_uuid)
-    function_name = settings.function_arn.split(":")[6]
-    age = look.iterator_age(deployment.client("cloudwatch"), function_name, datetime.now(UTC))
+    age = look.iterator_age(deployment.client("cloudwatch"), settings.function_name, datetime.now(UTC))
     bucket = FailureBucket(deployment.client("s3"), settings.failure_bucket_name)
     return {
         "function_changed_at": datetime.fromtimestamp(deployed.modified_at, UTC).isoformat(timespec="seconds"),

@@ -38,6 +38,11 @@ class Settings:
     event_source_mapping_uuid: str
 
     @property
+    def function_name(self) -> str:
+        """The function's name, by which its metrics are told apart."""
+        return self.function_arn.split(":")[6]
+
+    @property
     def region(self) -> str:
         """The region of the stack."""
         return self.function_arn.split(":")[3]

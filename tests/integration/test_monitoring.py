@@ -110,9 +110,9 @@ def test_cloudwatch_takes_the_alarms_and_the_dashboard_and_keeps_them_as_they_ar
         AlarmNamePrefix=f"{name}-", AlarmTypes=["MetricAlarm", "CompositeAlarm"]
     )
     assert {alarm["AlarmArn"] for alarm in found["MetricAlarms"]} == set(outputs["alarm_arns"].values())
-    assert len(found["MetricAlarms"]) == 16
+    assert len(found["MetricAlarms"]) == 17
     assert {tuple(alarm["AlarmActions"]) for alarm in found["MetricAlarms"]} == {(outputs["topic_arn"],)}
-    assert [alarm["AlarmRule"].count("ALARM(") for alarm in found["CompositeAlarms"]] == [16]
+    assert [alarm["AlarmRule"].count("ALARM(") for alarm in found["CompositeAlarms"]] == [17]
     board = json.loads(client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"])
     assert set(board["widgets"][0]["properties"]["alarms"]) == set(outputs["alarm_arns"].values())
     assert monitoring.plan() == ""

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,21 @@ def kinds(report: dict[str, Any], what: str) -> dict[str, str]:
     }
 
 
+def drift(pipeline: Pipeline) -> float:
+    """What the last verification that published has found, as CloudWatch has it."""
+    now = datetime.now(UTC)
+    answer = pipeline.client("cloudwatch").get_metric_statistics(
+        Namespace="DynamoDBAggregates",
+        MetricName="drift",
+        Dimensions=[{"Name": "FunctionName", "Value": pipeline.outputs["function_name"]}],
+        StartTime=now - timedelta(minutes=5),
+        EndTime=now + timedelta(minutes=1),
+        Period=60,
+        Statistics=["Maximum"],
+    )
+    return float(max(answer["Datapoints"], key=lambda point: point["Timestamp"])["Maximum"])
+
+
 def test_every_kind_of_damage_is_found_repaired_and_right_again(pipeline: Pipeline, outputs: Path) -> None:
     """Each in a group of its own, all at once; nothing else is found or touched."""
     items = [
@@ -131,7 +147,7 @@ def test_every_kind_of_damage_is_found_repaired_and_right_again(pipeline: Pipeli
     for damage, (act, _) in DAMAGE.items():
         act(hand, damage)
 
-    code, report = run(outputs, "verify", "--patience", "1")
+    code, report = run(outputs, "verify", "--patience", "1", "--publish-metric")
     assert code == 1
     for what in ("rows", "entries"):
         assert kinds(report, what) == {
@@ -139,6 +155,7 @@ def test_every_kind_of_damage_is_found_repaired_and_right_again(pipeline: Pipeli
             for damage, (_, found) in DAMAGE.items()
             for key, kind in found.get(what, {}).items()
         }
+    assert drift(pipeline) == sum(len(found) for _, by in DAMAGE.values() for found in by.values())
     code, result = run(outputs, "repair", "--patience", "1")
     assert (code, result["repaired"]["left"], result["after"]["right"]) == (0, {}, True), result
     assert pipeline.rows() == before

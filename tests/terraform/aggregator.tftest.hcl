@@ -350,6 +350,43 @@ run "with_a_key_of_ones_own_all_is_encrypted_by_it" {
   }
 }
 
+run "traces_are_sent_only_where_they_are_asked_for" {
+  command = apply
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.tracing_config[0].mode == "PassThrough" && !strcontains(aws_iam_role_policy.this.policy, "xray:")
+    error_message = "Nothing is traced, and the role may not send traces, unless said otherwise."
+  }
+}
+
+run "with_tracing_the_role_may_send_traces_and_nothing_else_is_added" {
+  command = apply
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    tracing = true
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.tracing_config[0].mode == "Active"
+    error_message = "Invocations are traced."
+  }
+
+  assert {
+    condition = slice(jsondecode(aws_iam_role_policy.this.policy).Statement, 6, 7) == [
+      { Sid = "SendTraces", Effect = "Allow", Action = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], Resource = "*" },
+    ] && length(jsondecode(aws_iam_role_policy.this.policy).Statement) == 7
+    error_message = aws_iam_role_policy.this.policy
+  }
+}
+
 run "a_definition_with_problems_is_refused" {
   command = plan
 

@@ -305,6 +305,36 @@ run "the_stage_is_throttled_and_tagged" {
   }
 }
 
+run "requests_are_traced_only_where_it_is_asked_for" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  assert {
+    condition     = !aws_api_gateway_stage.this.xray_tracing_enabled
+    error_message = "Requests are not traced unless said otherwise."
+  }
+}
+
+run "requests_are_traced_if_said_so" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    tracing = true
+  }
+
+  assert {
+    condition     = aws_api_gateway_stage.this.xray_tracing_enabled
+    error_message = "Requests to the stage are traced."
+  }
+}
+
 run "an_attribute_whose_name_would_need_quoting_is_refused" {
   command = plan
 

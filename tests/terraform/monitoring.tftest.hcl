@@ -31,13 +31,14 @@ run "everything_with_a_ledger_and_an_api" {
   }
 
   variables {
-    api = { name = "sales-api", stage = "v1" }
+    api        = { name = "sales-api", stage = "v1" }
+    aggregates = ["sales_total", "sales_by_country"]
   }
 
   assert {
     condition = toset(keys(aws_cloudwatch_metric_alarm.this)) == toset([
-      "api_5xx", "api_latency", "destination_failures", "dropped_events", "duration", "errors", "failed_records",
-      "iterator_age", "quarantined", "read_throttling_aggregates", "read_throttling_ledger", "read_throttling_source",
+      "api_5xx", "api_latency", "destination_failures", "drift", "dropped_events", "duration", "errors",
+      "failed_records", "iterator_age", "quarantined", "read_throttling_aggregates", "read_throttling_ledger", "read_throttling_source",
       "throttles", "write_throttling_aggregates", "write_throttling_ledger", "write_throttling_source",
     ])
     error_message = "These are the alarms of a pipeline with a ledger and an API."
@@ -69,6 +70,11 @@ run "everything_with_a_ledger_and_an_api" {
   }
 
   assert {
+    condition     = aws_cloudwatch_metric_alarm.this["drift"].namespace == "DynamoDBAggregates" && aws_cloudwatch_metric_alarm.this["drift"].metric_name == "drift" && aws_cloudwatch_metric_alarm.this["drift"].threshold == 0 && aws_cloudwatch_metric_alarm.this["drift"].datapoints_to_alarm == 1 && aws_cloudwatch_metric_alarm.this["drift"].dimensions == tomap({ FunctionName = "sales-aggregator" })
+    error_message = "One verification that finds anything is enough."
+  }
+
+  assert {
     condition     = alltrue([for role, table in { source = "sales-source", aggregates = "sales-aggregates", ledger = "sales-ledger" } : alltrue([for alarm, metric in { read_throttling = "ReadThrottleEvents", write_throttling = "WriteThrottleEvents" } : aws_cloudwatch_metric_alarm.this["${alarm}_${role}"].namespace == "AWS/DynamoDB" && aws_cloudwatch_metric_alarm.this["${alarm}_${role}"].metric_name == metric && aws_cloudwatch_metric_alarm.this["${alarm}_${role}"].threshold == 0 && aws_cloudwatch_metric_alarm.this["${alarm}_${role}"].dimensions == tomap({ TableName = table })])])
     error_message = "Throttling is counted by table, reads and writes apart."
   }
@@ -94,7 +100,7 @@ run "everything_with_a_ledger_and_an_api" {
   }
 
   assert {
-    condition     = toset([for alarm, it in aws_cloudwatch_metric_alarm.this : alarm if length(coalesce(it.ok_actions, [])) == 0]) == toset(["dropped_events", "failed_records", "destination_failures", "quarantined"])
+    condition     = toset([for alarm, it in aws_cloudwatch_metric_alarm.this : alarm if length(coalesce(it.ok_actions, [])) == 0]) == toset(["dropped_events", "failed_records", "destination_failures", "quarantined", "drift"])
     error_message = "What says that something is lost or does not count is not taken back a minute later."
   }
 
@@ -125,7 +131,7 @@ run "everything_with_a_ledger_and_an_api" {
   }
 
   assert {
-    condition     = aws_cloudwatch_dashboard.this[0].dashboard_name == "sales" && jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets[0].type == "alarm" && length(jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets[0].properties.alarms) == 16
+    condition     = aws_cloudwatch_dashboard.this[0].dashboard_name == "sales" && jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets[0].type == "alarm" && length(jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets[0].properties.alarms) == 17
     error_message = "The dashboard begins with the states of all alarms."
   }
 }
@@ -139,12 +145,15 @@ run "everything_without_a_ledger" {
 
   variables {
     delivery = "watermark"
-    tables   = { source = "sales-source", aggregates = "sales-aggregates" }
+
+    usd_per_million_write_units = 0.705
+
+    tables = { source = "sales-source", aggregates = "sales-aggregates" }
   }
 
   assert {
-    condition     = alltrue([for alarm in ["unusable", "invalid_rows"] : aws_cloudwatch_metric_alarm.this[alarm].namespace == "DynamoDBAggregates" && aws_cloudwatch_metric_alarm.this[alarm].metric_name == alarm && aws_cloudwatch_metric_alarm.this[alarm].threshold == 0]) && !contains(keys(aws_cloudwatch_metric_alarm.this), "quarantined")
-    error_message = "Without a ledger nothing is quarantined, and images and rows that do not count are metrics."
+    condition     = alltrue([for alarm in ["unusable", "invalid_rows"] : aws_cloudwatch_metric_alarm.this[alarm].namespace == "DynamoDBAggregates" && aws_cloudwatch_metric_alarm.this[alarm].metric_name == alarm && aws_cloudwatch_metric_alarm.this[alarm].threshold == 0]) && length(setintersection(keys(aws_cloudwatch_metric_alarm.this), ["quarantined", "drift"])) == 0
+    error_message = "Without a ledger nothing is quarantined or can be verified, and images and rows that do not count are metrics."
   }
 
   assert {

@@ -57,7 +57,7 @@ run "without_any_alarm_there_is_no_composite_alarm" {
   }
 
   variables {
-    alarms = { for alarm in ["iterator_age", "errors", "throttles", "duration", "dropped_events", "failed_records", "destination_failures", "quarantined", "read_throttling", "write_throttling"] : alarm => { enabled = false } }
+    alarms = { for alarm in ["iterator_age", "errors", "throttles", "duration", "dropped_events", "failed_records", "destination_failures", "quarantined", "drift", "read_throttling", "write_throttling"] : alarm => { enabled = false } }
   }
 
   assert {
@@ -171,6 +171,21 @@ run "a_negative_threshold_is_refused" {
   }
 
   expect_failures = [var.alarms]
+}
+
+run "a_name_that_no_aggregate_can_have_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/monitoring"
+  }
+
+  variables {
+    aggregates                  = ["sales by country"]
+    usd_per_million_write_units = -1
+  }
+
+  expect_failures = [var.aggregates, var.usd_per_million_write_units]
 }
 
 run "an_unknown_delivery_is_refused" {

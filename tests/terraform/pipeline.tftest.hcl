@@ -256,8 +256,8 @@ run "with_create_monitoring_all_of_the_pipeline_is_watched" {
 
   assert {
     condition = toset(keys(output.alarm_arns)) == toset([
-      "api_5xx", "api_latency", "destination_failures", "dropped_events", "duration", "errors", "failed_records",
-      "iterator_age", "quarantined", "read_throttling_aggregates", "read_throttling_ledger", "read_throttling_source",
+      "api_5xx", "api_latency", "destination_failures", "drift", "dropped_events", "duration", "errors",
+      "failed_records", "iterator_age", "quarantined", "read_throttling_aggregates", "read_throttling_ledger", "read_throttling_source",
       "write_throttling_aggregates", "write_throttling_ledger", "write_throttling_source",
     ])
     error_message = "Function, mapping, tables and API have alarms, but for those left out."

@@ -106,6 +106,7 @@ def test_the_metrics_of_a_known_load_are_exactly_the_known_numbers(dynamodb, cap
         "partial_batches": 0,
         "oldest_record_age": 90,
     }
+    assert line["rows_by_aggregate"] == {"by_product": 2}
     assert (line["first_sequence_number"], line["last_sequence_number"]) == ("101", "104")
     assert line["_aws"]["Timestamp"] == (FIRST_RECORD + 90) * 1000
     # All of it again, and one change.
@@ -131,6 +132,7 @@ def test_the_deliveries_without_a_ledger_emit_what_they_know(dynamodb, caplog, d
         "invalid_rows": 0,
     }
     assert values(function.deliver(*batch)) == expected
+    assert caplog.records[-1].rows_by_aggregate == {"by_product": 2}
     counted_twice = {"rows_written": 0, "duplicates": 2} if delivery == "watermark" else {}
     assert values(function.deliver(*batch)) == expected | counted_twice
 

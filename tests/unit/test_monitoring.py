@@ -2,27 +2,32 @@
 
 import json
 import math
-import os
 import re
-import subprocess
 from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+import yaml
 from moto import mock_aws
 
 from aggregator import metrics
-from scripts.terraform_cli import terraform_environment
+from aggregator.contributions import RowKey
+from scripts.aggregates import drift as drift_metrics
+from scripts.aggregates.__main__ import _parser as operations_parser
+from scripts.aggregates.verify import Report
+from scripts.cost.prices import Prices
+from tests.support.stack import Stack
 from tests.support.stream import SourceTable
-from tests.unit.test_metrics import Function, order, values
+from tests.support.tables import AGGREGATE_TABLE
+from tests.support.terraform import ROOT, Resources, made_by
+from tests.unit.test_metrics import SALES, Function, order, values
 
-ROOT = Path(__file__).resolve().parents[2]
 #: The deliveries by the run of tests/terraform/monitoring.tftest.hcl that has everything of them.
 DELIVERIES = {"ledger": "everything_with_a_ledger_and_an_api", "watermark": "everything_without_a_ledger"}
-OWN = {"ledger": metrics.LEDGER, "watermark": metrics.ROWS}
+#: By delivery what the function emits, and what a verification publishes of it.
+OWN = {"ledger": (*metrics.LEDGER, *drift_metrics.METRICS), "watermark": metrics.ROWS}
 
 #: Metrics that AWS emits, by namespace and names of dimensions, as far as they are used:
 #: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
@@ -40,32 +45,12 @@ EMITTED_BY_AWS = {
     ("AWS/ApiGateway", "ApiName", "Stage"): {"4XXError", "5XXError", "Count", "IntegrationLatency", "Latency"},
 }
 
-Resources = dict[str, dict[str, dict[str, Any]]]
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Resources]:
-    """By delivery what Terraform makes: the values of the resources by type and index."""
-    environment = {**terraform_environment(os.environ), "TF_DATA_DIR": str(tmp_path_factory.mktemp("terraform"))}
-
-    def terraform(*arguments: str) -> str:
-        command = ["terraform", *arguments, "-test-directory=tests/terraform"]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-        return done.stdout
-
-    terraform("init", "-backend=false", "-input=false", "-no-color")
-    output = terraform("test", "-json", "-verbose", "-filter=tests/terraform/monitoring.tftest.hcl")
-    messages = [json.loads(line) for line in output.splitlines()]
-    states = {message["@testrun"]: message["test_state"] for message in messages if message["type"] == "test_state"}
-    return {delivery: _by_type(states[run]["root_module"]["resources"]) for delivery, run in DELIVERIES.items()}
-
-
-def _by_type(resources: list[dict[str, Any]]) -> Resources:
-    found: Resources = {}
-    for resource in resources:
-        found.setdefault(resource["type"], {})[resource.get("index", 0)] = resource["values"]
-    return found
+    """By delivery what Terraform makes."""
+    runs = made_by("monitoring", tmp_path_factory.mktemp("terraform"))
+    return {delivery: runs[run] for delivery, run in DELIVERIES.items()}
 
 
 def alarms(resources: Resources) -> dict[str, dict[str, Any]]:
@@ -108,6 +93,28 @@ def test_one_slow_request_in_a_hundred_is_no_alarm_and_one_stuck_shard_of_a_hund
     assert state(alarms(made["ledger"])["iterator_age"], [[*slow[:-1], 400_000.0]] * 5) == "ALARM"
 
 
+def test_one_failed_request_in_twenty_is_no_alarm_and_more_are(made):
+    alarm = alarms(made["ledger"])["api_5xx"]
+    assert state(alarm, [[1.0, *[0.0] * 19]] * 3) == "OK"
+    assert state(alarm, [[1.0, *[0.0] * 18]] * 3) == "ALARM"
+    assert state(alarm, [[1.0, *[0.0] * 18]] * 3 + [[0.0]]) == "OK"
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+def test_any_alarm_fires_the_composite_one_and_it_returns_to_ok_with_the_last(made, delivery):
+    (composite,) = made[delivery]["aws_cloudwatch_composite_alarm"].values()
+    names = {alarm["alarm_name"] for alarm in alarms(made[delivery]).values()}
+
+    def health(firing: set[str]) -> bool:
+        """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html"""
+        terms = [re.fullmatch(r'ALARM\("([\w-]+)"\)', term) for term in composite["alarm_rule"].split(" OR ")]
+        assert {term[1] for term in terms if term} == names
+        return any(term[1] in firing for term in terms if term)
+
+    assert not health(set())
+    assert all(health({name}) for name in names)
+
+
 @pytest.mark.parametrize("delivery", DELIVERIES)
 def test_an_item_that_cannot_be_used_fires_the_alarm_that_is_made_for_it(made, delivery, dynamodb, caplog):
     name = {"ledger": "quarantined", "watermark": "unusable"}[delivery]
@@ -142,6 +149,64 @@ def test_a_row_that_cannot_take_its_numbers_fires_the_alarm_that_is_made_for_it(
     assert state(alarm, [[values(line)[alarm["metric_name"]]]]) == "ALARM"
 
 
+class CloudWatch:
+    """Takes what is published, as the samples of a minute by name and dimensions."""
+
+    def __init__(self) -> None:
+        self.minute: dict[str, tuple[dict[str, str], list[float]]] = {}
+
+    def put_metric_data(self, *, Namespace: str, MetricData: list[dict[str, Any]]) -> None:  # noqa: N803
+        assert Namespace == metrics.NAMESPACE
+        self.minute = {
+            it["MetricName"]: ({each["Name"]: each["Value"] for each in it["Dimensions"]}, [it["Value"]])
+            for it in MetricData
+        }
+
+
+def test_a_verification_that_finds_a_wrong_row_fires_the_alarm_that_is_made_for_it(made, tmp_path):
+    alarm = alarms(made["ledger"])["drift"]
+    stack, cloudwatch = Stack(SALES), CloudWatch()
+    stack.clients["cloudwatch"] = cloudwatch
+    stack.put("1", product="tea", quantity=1)
+    stack.put("2", product="coffee", quantity=1)
+    verify = ("verify", "--patience", "1", "--publish-metric")
+    row = {"TableName": AGGREGATE_TABLE, "Key": {"pk": {"S": "by_product#tea"}, "sk": {"S": "all"}}}
+    periods: list[list[float]] = []
+    for damage, code, drift, expected in ((None, 0, 0, "OK"), ("5", 1, 1, "ALARM"), ("1", 0, 0, "OK")):
+        if damage:
+            number = {":n": {"N": damage}}
+            stack.client.update_item(**row, UpdateExpression="SET units = :n", ExpressionAttributeValues=number)
+        assert stack.command(tmp_path, *verify)[0] == code
+        dimensions, samples = cloudwatch.minute[alarm["metric_name"]]
+        assert (dimensions, samples) == ({"FunctionName": "orders-aggregator"}, [drift])
+        assert alarm["dimensions"].keys() == dimensions.keys()
+        periods.append(samples)
+        assert state(alarm, periods) == expected
+    assert cloudwatch.minute.keys() == set(drift_metrics.METRICS)
+
+
+def test_a_verification_publishes_nothing_unless_it_is_asked_to(tmp_path):
+    # A stack without CloudWatch.
+    assert Stack(SALES).command(tmp_path, "verify", "--patience", "1")[0] == 0
+
+
+def test_unsettled_rows_are_published_apart_from_wrong_ones():
+    cloudwatch = CloudWatch()
+    report = Report(unsettled_rows={RowKey("a", "all")}, unsettled_entries={"b", "c"})
+    drift_metrics.publish(cloudwatch, "f", report)
+    assert {name: samples for name, (_, samples) in cloudwatch.minute.items()} == {"drift": [0], "unsettled": [3]}
+
+
+def test_the_schedule_on_the_page_is_a_workflow_whose_command_there_is():
+    page = (ROOT / "docs" / "operations.md").read_text()
+    workflow = yaml.safe_load(page.partition("<!-- verify on a schedule -->\n```yaml\n")[2].partition("```")[0])
+    (job,) = workflow["jobs"].values()
+    (command,) = (step["run"] for step in job["steps"] if "scripts.aggregates" in step.get("run", ""))
+    arguments = command.partition("scripts.aggregates ")[2].split()
+    options = operations_parser().parse_args(arguments)
+    assert (options.outputs, options.publish_metric) == ("-", True)
+
+
 def dashboard(resources: Resources) -> dict[str, Any]:
     (board,) = resources["aws_cloudwatch_dashboard"].values()
     return json.loads(board["dashboard_body"])
@@ -152,6 +217,8 @@ def graphed(resources: Resources) -> list[tuple[str, str, dict[str, str]]]:
     found = []
     for widget in dashboard(resources)["widgets"]:
         for metric in widget["properties"].get("metrics", []):
+            if "expression" in metric[0]:
+                continue
             namespace, name, *dimensions = [part for part in metric if isinstance(part, str)]
             found.append((namespace, name, dict(zip(dimensions[::2], dimensions[1::2], strict=True))))
     return found
@@ -175,6 +242,32 @@ def test_every_metric_of_the_function_can_be_seen_on_the_dashboard(made, deliver
     assert own == set(OWN[delivery])
 
 
+@pytest.mark.parametrize(("delivery", "price"), [("ledger", Prices().million_write_units), ("watermark", 0.705)])
+def test_the_cost_of_write_units_is_an_hour_of_what_a_minute_took(made, delivery, price):
+    (graph,) = (it["properties"] for it in dashboard(made[delivery])["widgets"] if "USD" in it["properties"]["title"])
+    assert (graph["period"], graph["stat"]) == (60, "Sum")
+    units = {metric[-1]["id"]: 10.0**index for index, metric in enumerate(graph["metrics"]) if len(metric) > 1}
+    costs = {metric[0]["id"]: metric[0]["expression"] for metric in graph["metrics"] if len(metric) == 1}
+    tables = sum(number for name, number in units.items() if name.startswith("table"))
+    assert len(units) == {"ledger": 4, "watermark": 3}[delivery]
+    for name, of_a_minute in (("usd_own", units["own"]), ("usd_tables", tables)):
+        # Metric math knows + and *, as Python does.
+        assert eval(costs[name], {}, units) == pytest.approx(of_a_minute * 60 * price / 10**6)  # noqa: S307
+
+
+def test_the_rows_of_each_aggregate_are_asked_of_the_line_that_the_function_logs(made, dynamodb, caplog):
+    (graph,) = (it["properties"] for it in dashboard(made["ledger"])["widgets"] if it["type"] == "log")
+    source, condition, stats = graph["query"].split(" | ")
+    assert source == "SOURCE '/aws/lambda/sales-aggregator'"
+    asked = re.findall(r"sum\(([a-z_]+)\.([a-z_]+)\) as ([a-z_]+)", stats)
+    assert [name for _, name, _ in asked] == [alias for _, _, alias in asked] == ["sales_by_country", "sales_total"]
+    line = Function(dynamodb, caplog).deliver(SourceTable().put("1", **order("tea")))
+    (column,) = {field for field, _, _ in asked}
+    assert line[column] == {"by_product": 1}
+    assert condition == "filter ispresent(rows_written)"
+    assert line["rows_written"] == 1
+
+
 @pytest.mark.parametrize("delivery", DELIVERIES)
 def test_no_two_widgets_of_the_dashboard_lie_on_each_other_and_all_have_what_cloudwatch_asks_for(made, delivery):
     """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html"""
@@ -190,6 +283,10 @@ def test_no_two_widgets_of_the_dashboard_lie_on_each_other_and_all_have_what_clo
         taken |= cells
         if widget["type"] == "alarm":
             assert 1 <= len(widget["properties"]["alarms"]) <= 100
+        elif widget["type"] == "log":
+            assert widget["properties"].keys() == {"title", "view", "stacked", "region", "query"}
+            # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_StartQuery.html
+            assert len(widget["properties"]["query"]) <= 10_000
         else:
             assert widget["type"] == "metric"
             assert widget["properties"].keys() == {"title", "view", "stacked", "region", "period", "stat", "metrics"}
