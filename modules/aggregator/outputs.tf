@@ -42,3 +42,13 @@ output "environment_bytes" {
   description = "Size in bytes of the function's environment, of which Lambda takes at most 4096."
   value       = local.environment_bytes
 }
+
+output "reading" {
+  description = "What a reader of the rows needs to know, as the input read.rows of modules/api: the variables of its function's environment, ARN of the table with the rows, what their keys begin with, and the measures that they are ranked by."
+  value = {
+    environment     = tomap({ for name, value in local.environment : name => value if contains(["AGGREGATES", "AGGREGATE_TABLE", "APPEND_ONLY", "ROW_SCHEMA"], name) })
+    table_arn       = var.aggregate_table.arn
+    key_prefix      = var.aggregate_table.key_prefix
+    ranked_measures = toset(compact([for aggregate in values(var.aggregates) : aggregate.rank_by]))
+  }
+}

@@ -235,7 +235,7 @@ resource "aws_api_gateway_deployment" "this" {
 
   # A deployment is a snapshot. All that a caller can notice is in this hash.
   triggers = {
-    redeployment = sha1(jsonencode([
+    redeployment = sha1(jsonencode(concat(local.read_deployment, [
       aws_api_gateway_resource.items.path_part,
       aws_api_gateway_method.post_item.http_method,
       aws_api_gateway_method.post_item.authorization,
@@ -248,7 +248,7 @@ resource "aws_api_gateway_deployment" "this" {
       aws_api_gateway_integration.post_item.request_templates,
       local.responses,
       local.gateway_responses,
-    ]))
+    ])))
   }
 
   lifecycle {
@@ -257,6 +257,7 @@ resource "aws_api_gateway_deployment" "this" {
 
   depends_on = [
     aws_api_gateway_gateway_response.this,
+    aws_api_gateway_integration.read,
     aws_api_gateway_integration_response.post_item,
   ]
 }
