@@ -134,6 +134,11 @@ output "api_read_execution_arns" {
   value       = one(module.api[*].read_execution_arns)
 }
 
+output "api_openapi" {
+  description = "The API as an OpenAPI 3.0 document in JSON, with a path for each aggregate."
+  value       = one(module.api[*].openapi)
+}
+
 output "api_read_function_name" {
   description = "Name of the function that reads rows for the API. Null: there is no reading."
   value       = one(module.api[*].read_function_name)

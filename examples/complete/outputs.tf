@@ -63,6 +63,11 @@ output "api_invoke_url" {
   value       = module.retail.api_invoke_url
 }
 
+output "api_openapi" {
+  description = "The API as an OpenAPI 3.0 document in JSON."
+  value       = module.retail.api_openapi
+}
+
 output "api_read_execution_arns" {
   description = "ARNs to allow execute-api:Invoke on, so that a principal may read the aggregates."
   value       = module.retail.api_read_execution_arns

@@ -43,6 +43,11 @@ output "read_log_group_name" {
   value       = one(aws_cloudwatch_log_group.read[*].name)
 }
 
+output "openapi" {
+  description = "The API as an OpenAPI 3.0 document in JSON, with a path for each aggregate."
+  value       = jsonencode(local.openapi)
+}
+
 output "role_name" {
   description = "Name of the role with which the API puts items."
   value       = aws_iam_role.this.name

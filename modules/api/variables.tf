@@ -154,6 +154,7 @@ variable "read" {
       table_arn       = string
       key_prefix      = string
       ranked_measures = set(string)
+      aggregates      = map(object({ group_by = list(string), units = list(string), measures = map(string), rank_by = optional(string) }))
     })
     authorization        = optional(string, "AWS_IAM")
     throttling           = optional(object({ rate_limit = number, burst_limit = number }))

@@ -124,6 +124,36 @@ def test_rows_are_read_as_csv(pipeline: Pipeline):
         ]
 
 
+def test_the_document_says_what_is_answered(pipeline: Pipeline):
+    put(pipeline, "Document", 1)
+    document = json.loads(pipeline.outputs["api_openapi"])
+    reads = {path: methods["get"] for path, methods in document["paths"].items() if "get" in methods}
+    assert set(reads) == {
+        "/aggregates",
+        "/aggregates/{aggregate}",
+        *(f"/aggregates/{name}/rows" for name in ("sales_by_country", "sales_by_product_day", "sales_total")),
+        GROUPS,
+    }
+    given = {"group.country": "Document", "group.stock_code": "Document", "at": "2010-12-01", "limit": "1"}
+    for path, read_ in reads.items():
+        known = [parameter["name"] for parameter in read_["parameters"] if parameter["in"] == "query"]
+        answer = pipeline.api.get(
+            path.replace("{aggregate}", "sales_total"), {n: v for n, v in given.items() if n in known}
+        )
+        assert str(answer.status) in read_["responses"]
+        assert answer.status == 200
+        schema = read_["responses"]["200"]["content"][answer.headers["content-type"]]["schema"]
+        if "$ref" not in schema:
+            continue
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        assert sorted(json.loads(answer.body)) == sorted(schema["required"])
+        described = schema["properties"]["rows"]["items"]
+        (row,) = json.loads(answer.body)["rows"]
+        assert sorted(row) == sorted(described["required"])
+        for name in ("group", "measures"):
+            assert sorted(row[name]) == sorted(described["properties"][name]["properties"])
+
+
 @pytest.mark.parametrize(
     ("path", "parameters", "status", "message"),
     [

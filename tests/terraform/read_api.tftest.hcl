@@ -44,6 +44,10 @@ variables {
       table_arn       = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-aggregates"
       key_prefix      = ""
       ranked_measures = ["orders", "revenue"]
+      aggregates = {
+        by_product = { group_by = ["product"], units = ["day", "hour"], measures = { orders = "count", prices = "percentile", closing = "last" }, rank_by = "orders" }
+        total      = { group_by = [], units = [], measures = { revenue = "sum" } }
+      }
     }
   }
 }
@@ -206,6 +210,7 @@ run "of_a_table_with_other_items_the_role_may_read_rows_alone_and_with_a_key_use
         table_arn       = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source"
         key_prefix      = "aggregate#"
         ranked_measures = []
+        aggregates      = {}
       }
     }
   }
@@ -254,6 +259,7 @@ run "limits_authorization_and_size_of_reading_are_its_own" {
         table_arn       = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-aggregates"
         key_prefix      = ""
         ranked_measures = []
+        aggregates      = {}
       }
       authorization        = "NONE"
       throttling           = { rate_limit = 7.5, burst_limit = 20 }
@@ -301,6 +307,65 @@ run "a_deployment_has_what_callers_of_reads_can_notice" {
   assert {
     condition     = length(local.read_deployment) == 4 && alltrue([for route in values(local.read_paths) : strcontains(jsonencode(local.read_deployment), route)])
     error_message = "The routes are in the hash that makes a new deployment."
+  }
+}
+
+run "the_document_has_a_path_for_each_aggregate_with_the_parameters_of_its_group" {
+  command = apply
+
+  module {
+    source = "./modules/api"
+  }
+
+  assert {
+    condition     = jsondecode(output.openapi).openapi == "3.0.3" && keys(jsondecode(output.openapi).paths) == ["/aggregates", "/aggregates/by_product/groups", "/aggregates/by_product/rows", "/aggregates/total/rows", "/aggregates/{aggregate}", "/items"]
+    error_message = "Groups are listed only where they are ranked."
+  }
+
+  assert {
+    condition = jsondecode(output.openapi).paths["/aggregates/by_product/rows"].get.parameters[*].name == [
+      "group.product", "group_boolean.product", "group_number.product", "bucket", "at", "from", "to", "order", "limit", "page", "measures", "format", "quantiles",
+    ]
+    error_message = jsonencode(jsondecode(output.openapi).paths["/aggregates/by_product/rows"].get.parameters[*].name)
+  }
+
+  assert {
+    condition     = jsondecode(output.openapi).paths["/aggregates/total/rows"].get.parameters[*].name == ["order", "limit", "page", "measures", "format"]
+    error_message = "Without group, bucket and percentile there are no such parameters."
+  }
+
+  assert {
+    condition = [for it in jsondecode(output.openapi).paths["/aggregates/by_product/groups"].get.parameters : it.name if try(it.required, false)] == ["bucket", "at"] && [
+      for it in jsondecode(output.openapi).paths["/aggregates/by_product/groups"].get.parameters : it.schema.enum if it.name == "by"
+    ] == [["orders"]]
+    error_message = "The bucket has to be named, and the measure is the one of the ranking."
+  }
+
+  assert {
+    condition     = jsondecode(output.openapi).components.schemas.by_product.properties.rows.items.properties.measures.properties.orders == { type = "number", nullable = true } && jsondecode(output.openapi).components.schemas.by_product.properties.rows.items.properties.bucket.enum == ["day", "hour"]
+    error_message = jsonencode(jsondecode(output.openapi).components.schemas.by_product)
+  }
+
+  assert {
+    condition     = jsondecode(output.openapi).paths["/items"].post.requestBody.content["application/json"].schema == { for name, value in jsondecode(aws_api_gateway_model.item.schema) : name => value if name != "$schema" }
+    error_message = "A body is what the API's model says."
+  }
+}
+
+run "without_read_the_document_has_the_path_of_items_alone" {
+  command = apply
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    read = null
+  }
+
+  assert {
+    condition     = keys(jsondecode(output.openapi).paths) == ["/items"]
+    error_message = output.openapi
   }
 }
 
@@ -457,6 +522,7 @@ run "the_pipeline_hands_on_what_the_rows_are" {
     append_only  = true
     aggregates = {
       by_day = {
+        group_by    = ["tags", "tags[*]", "lines[0].sku"]
         time_bucket = { attribute = "at", unit = "day" }
         measures    = { orders = { function = "count" }, revenue = { function = "sum", value = "amount" } }
         rank_by     = "revenue"
@@ -470,6 +536,7 @@ run "the_pipeline_hands_on_what_the_rows_are" {
   assert {
     condition = module.aggregator.reading.environment == tomap({
       AGGREGATES = base64gzip(jsonencode({ by_day = {
+        group_by    = ["tags", "tags[*]", "lines[0].sku"]
         measures    = { orders = { function = "count" }, revenue = { function = "sum", value = "amount" } }
         rank_by     = "revenue"
         time_bucket = { attribute = "at", unit = "day" }
@@ -486,6 +553,13 @@ run "the_pipeline_hands_on_what_the_rows_are" {
   }
 
   assert {
+    condition = jsonencode(module.aggregator.reading.aggregates) == jsonencode({
+      by_day = { group_by = ["tags", "tags[*]", "lines[0].sku"], measures = { orders = "count", revenue = "sum" }, rank_by = "revenue", units = ["day"] }
+    })
+    error_message = jsonencode(module.aggregator.reading.aggregates)
+  }
+
+  assert {
     condition     = output.api_read_function_name == "sales-read" && output.api_read_log_group_name == "/aws/lambda/sales-read" && length(output.api_read_execution_arns) == 2
     error_message = "The function can be found and reading be allowed."
   }
@@ -498,7 +572,7 @@ run "rows_in_the_source_table_are_read_there" {
     name                       = "sales"
     source_table               = { hash_key = { name = "order", type = "S" } }
     aggregates_in_source_table = true
-    aggregates                 = { total = { measures = { orders = { function = "count" } } } }
+    aggregates                 = { total = { group_by = ["lines[*].sku"], time_bucket = { attribute = "at", units = ["day", "month"] }, measures = { orders = { function = "count" } } } }
     create_api                 = true
     api                        = { attributes = { order = { type = "S" } }, read = {} }
   }
@@ -506,6 +580,11 @@ run "rows_in_the_source_table_are_read_there" {
   assert {
     condition     = module.aggregator.reading.environment["AGGREGATE_TABLE"] == "sales-source" && jsondecode(module.aggregator.reading.environment["ROW_SCHEMA"]) == { hash_key = "order", range_key = null, key_prefix = "aggregate#", ttl_attribute = "row_expires_at" } && module.aggregator.reading.key_prefix == "aggregate#"
     error_message = jsonencode(module.aggregator.reading)
+  }
+
+  assert {
+    condition     = module.aggregator.reading.aggregates["total"].group_by == ["lines.sku"] && module.aggregator.reading.aggregates["total"].units == tolist(["day", "month"])
+    error_message = jsonencode(module.aggregator.reading.aggregates)
   }
 }
 

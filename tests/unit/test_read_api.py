@@ -782,7 +782,8 @@ def test_keys_that_were_left_unread_are_asked_for_again_and_not_for_ever(shop, m
         shop.order(number, product=f"p{number}")
     keys = [RowKey(f"ranking#p{number}", "month#2026-01") for number in range(5)]
     client = Reluctant(shop.stack.client, 3, 3, 1)
-    found = table.Table(client, AGGREGATE_TABLE, RowSchema()).rows(keys)
+    # DynamoDB refuses a call that has a key twice, as an index may name a row that moved while it was read.
+    found = table.Table(client, AGGREGATE_TABLE, RowSchema()).rows([*keys, keys[0]])
     assert set(found) == set(keys)
     assert (client.asked, waits) == ([5, 3, 3, 1], [0.05])
     with pytest.raises(table.TableBusy):
