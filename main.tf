@@ -73,6 +73,19 @@ module "api" {
   tracing                = var.tracing
   kms_key_arn            = local.source_kms_key_arn
   tags                   = var.tags
+
+  read = var.api.read == null ? null : {
+    rows                 = module.aggregator.reading
+    authorization        = var.api.read.authorization
+    throttling           = var.api.read.throttling
+    memory_size          = var.api.read.memory_size
+    reserved_concurrency = var.api.read.reserved_concurrency
+    package_path         = var.package_path
+    architecture         = var.architecture
+    log_retention_days   = var.log_retention_days
+    log_kms_key_arn      = var.log_kms_key_arn
+    log_level            = var.log_level
+  }
 }
 
 module "monitoring" {

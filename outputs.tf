@@ -120,13 +120,33 @@ output "api_stage_name" {
 }
 
 output "api_invoke_url" {
-  description = "URL that items are posted to: <this>/items."
+  description = "URL of the API's stage: items are posted to <this>/items, and rows read below <this>/aggregates."
   value       = one(module.api[*].invoke_url)
 }
 
 output "api_execution_arn" {
   description = "ARN to allow execute-api:Invoke on, so that a principal may post items."
   value       = one(module.api[*].execution_arn)
+}
+
+output "api_read_execution_arns" {
+  description = "ARNs to allow execute-api:Invoke on, so that a principal may read all rows; docs/api.md has such policies. Empty: there is no reading."
+  value       = one(module.api[*].read_execution_arns)
+}
+
+output "api_openapi" {
+  description = "The API as an OpenAPI 3.0 document in JSON, with a path for each aggregate."
+  value       = one(module.api[*].openapi)
+}
+
+output "api_read_function_name" {
+  description = "Name of the function that reads rows for the API. Null: there is no reading."
+  value       = one(module.api[*].read_function_name)
+}
+
+output "api_read_log_group_name" {
+  description = "Name of the log group of the function that reads rows. Null: there is no reading."
+  value       = one(module.api[*].read_log_group_name)
 }
 
 output "api_role_name" {

@@ -3,7 +3,7 @@
 # only values that concern several modules.
 
 variable "name" {
-  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source (unless existing_source_table), <name>-aggregates (unless aggregates_in_source_table) and, with delivery = \"ledger\", <name>-ledger, function and role <name>-aggregator, API and role <name>-api, bucket <name>-failures-<account>-<region>; with create_monitoring alarms <name>-<alarm>, topic <name>-alarms and dashboard <name>."
+  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source (unless existing_source_table), <name>-aggregates (unless aggregates_in_source_table) and, with delivery = \"ledger\", <name>-ledger, function and role <name>-aggregator, API and role <name>-api, with api.read function and role <name>-read, bucket <name>-failures-<account>-<region>; with create_monitoring alarms <name>-<alarm>, topic <name>-alarms and dashboard <name>."
   type        = string
   nullable    = false
 
@@ -304,7 +304,7 @@ variable "failure_bucket" {
 ################################################################################
 
 variable "create_api" {
-  description = "Whether there is a REST API that puts items into the source table."
+  description = "Whether there is a REST API that puts items into the source table and, with api.read, reads rows."
   type        = bool
   default     = false
   nullable    = false
@@ -317,6 +317,10 @@ variable "api" {
     - `authorization`: AWS_IAM demands a request signed by a principal with execute-api:Invoke; NONE lets everybody in.
     - `stage_name`: the first part of the path.
     - `throttling_rate_limit`: requests a second on average, `throttling_burst_limit`: requests at once; more are answered with 429.
+    - `read`: {} lets rows be read at GET /aggregates and below, see docs/api.md. Left out: the API only takes items.
+      - `authorization`: who may read, AWS_IAM or NONE, whoever may write.
+      - `throttling`: limits for reads apart, `rate_limit` and `burst_limit` for each path. Left out: those above.
+      - `memory_size`: memory in MB of the function that reads, `reserved_concurrency`: invocations at a time that are set aside for it, and its limit. Package, processor and log are as those of the function that keeps the rows.
   EOT
   type = object({
     attributes = optional(map(object({
@@ -327,12 +331,18 @@ variable "api" {
     stage_name             = optional(string, "v1")
     throttling_rate_limit  = optional(number, 1000)
     throttling_burst_limit = optional(number, 500)
+    read = optional(object({
+      authorization        = optional(string, "AWS_IAM")
+      throttling           = optional(object({ rate_limit = number, burst_limit = number }))
+      memory_size          = optional(number, 512)
+      reserved_concurrency = optional(number)
+    }))
   })
   default  = {}
   nullable = false
 
   validation {
-    condition     = var.create_api || length(var.api.attributes) == 0
+    condition     = var.create_api || (length(var.api.attributes) == 0 && var.api.read == null)
     error_message = "api: set create_api = true to make the API, or leave api out."
   }
 }

@@ -1,10 +1,12 @@
-"""Posts items to the API, signed as AWS_IAM authorization demands, on LocalStack or on AWS."""
+"""Posts items to the API and reads rows, signed as AWS_IAM authorization demands, on LocalStack or on AWS."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -17,6 +19,14 @@ class Answer(NamedTuple):
 
     status: int
     body: Any
+
+
+class Text(NamedTuple):
+    """HTTP status, headers by their names in lower case, and body as it was sent."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
 
 
 class ApiClient:
@@ -34,7 +44,20 @@ class ApiClient:
     def post_item(self, item: dict[str, Any] | str, content_type: str = "application/json") -> Answer:
         """POST an item, or a body as it stands. Floats are written in the shortest form that gives the same number."""
         body = item if isinstance(item, str) else json.dumps(item)
-        request = AWSRequest("POST", f"{self._url}/items", {"Content-Type": content_type}, body.encode())
-        SigV4Auth(self._credentials, "execute-api", self._region).add_auth(request)
-        answer = self._http.send(request.prepare())
+        answer = self._send(AWSRequest("POST", f"{self._url}/items", {"Content-Type": content_type}, body.encode()))
         return Answer(answer.status_code, json.loads(answer.content or "null"))
+
+    def get(self, path: str, parameters: Mapping[str, str] | None = None, **headers: str) -> Text:
+        """GET a path such as ``/aggregates``. An underscore in the name of a header is a hyphen."""
+        named = {name.replace("_", "-"): text for name, text in headers.items()}
+        query = f"?{urlencode(parameters, quote_via=quote)}" if parameters else ""
+        answer = self._send(AWSRequest("GET", f"{self._url}{path}{query}", named))
+        return Text(
+            answer.status_code,
+            {name.lower(): text for name, text in answer.headers.items()},
+            answer.content.decode(),
+        )
+
+    def _send(self, request: AWSRequest) -> Any:
+        SigV4Auth(self._credentials, "execute-api", self._region).add_auth(request)
+        return self._http.send(request.prepare())

@@ -55,6 +55,8 @@ module "retail" {
       customer_id  = { type = "S" }
       country      = { type = "S", required = true }
     }
+
+    read = {}
   }
 
   create_monitoring = var.create_monitoring

@@ -49,7 +49,7 @@ output "log_group_name" {
 }
 
 output "api_id" {
-  description = "Identifier of the REST API. On LocalStack it is reached at <endpoint>/_aws/execute-api/<api_id>/<api_stage_name>/items."
+  description = "Identifier of the REST API. On LocalStack it is reached at <endpoint>/_aws/execute-api/<api_id>/<api_stage_name>."
   value       = module.retail.api_id
 }
 
@@ -59,8 +59,18 @@ output "api_stage_name" {
 }
 
 output "api_invoke_url" {
-  description = "URL that order lines are posted to on AWS: <this>/items."
+  description = "URL of the API on AWS: order lines are posted to <this>/items, aggregates read below <this>/aggregates."
   value       = module.retail.api_invoke_url
+}
+
+output "api_openapi" {
+  description = "The API as an OpenAPI 3.0 document in JSON."
+  value       = module.retail.api_openapi
+}
+
+output "api_read_execution_arns" {
+  description = "ARNs to allow execute-api:Invoke on, so that a principal may read the aggregates."
+  value       = module.retail.api_read_execution_arns
 }
 
 output "alarm_topic_arn" {

@@ -32,4 +32,6 @@ Read the modules in this order; each imports only from those above it:
 ``metrics``          the log line of an invocation, which is also its metrics
 ``handler``          the Lambda function: wiring, logging, batch item failures
 ===================  ====================================================================
+
+``read_api`` is a second function, which reads rows for the REST API.
 """

@@ -47,7 +47,7 @@ def merged(aggregate: Aggregate, parts: Iterable[Item]) -> Item:
     if aggregate.write_shards is None:
         return next(iter(parts), {})
     # Without a ledger, parts that are empty stay for a while, with an expiry of their own.
-    found = [item for item in parts if _number(item, "items")]
+    found = [item for item in parts if number_in(item, "items")]
     values = [item for item in found if "values_part" in item]
     numbered = sorted((item for item in found if "part" in item), key=lambda item: int(item["part"]["N"]))
     if not numbered:
@@ -65,7 +65,7 @@ def merged(aggregate: Aggregate, parts: Iterable[Item]) -> Item:
                 row |= _sums({name for item in numbered for name in item if measure.is_bin(name)}, numbered)
             case _:
                 row |= _sums(measure.attributes, numbered)
-    expiries = [number for item in found if (number := _number(item, "expires_at")) is not None]
+    expiries = [number for item in found if (number := number_in(item, "expires_at")) is not None]
     return row | ({"expires_at": {"N": format_number(min(expiries))}} if expiries else {})
 
 
@@ -74,14 +74,14 @@ def _sums(attributes: Iterable[str], parts: Sequence[Item]) -> dict[str, Attribu
     sums: dict[str, Decimal] = {}
     for attribute in attributes:
         for item in parts:
-            number = _number(item, attribute)
+            number = number_in(item, attribute)
             if number is not None:
                 sums[attribute] = EXACT.add(sums.get(attribute, ZERO), number)
     return {attribute: {"N": format_number(number)} for attribute, number in sums.items()}
 
 
 def _extreme(measure: Measure, parts: Sequence[Item]) -> dict[str, AttributeValue]:
-    numbers = [number for item in parts if (number := _number(item, measure.name)) is not None]
+    numbers = [number for item in parts if (number := number_in(item, measure.name)) is not None]
     pick = min if measure.function == "min" else max
     return {measure.name: {"N": format_number(pick(numbers))}} if numbers else {}
 
@@ -121,18 +121,18 @@ def _measure(measure: Measure, item: Item, quantiles: tuple[float, ...]) -> Any:
             return {q: quantile(counts, q, measure.accuracy) for q in quantiles} if counts else None
         case "first" | "last":
             return _scalar(item, measure.name)
-    return _number(item, measure.name)
+    return number_in(item, measure.name)
 
 
 def _average(measure: Measure, item: Item) -> Decimal | None:
-    items = _number(item, "items")
-    total = _number(item, measure.attributes[0])
+    items = number_in(item, "items")
+    total = number_in(item, measure.attributes[0])
     return STORED.divide(total, items) if items and total is not None else None
 
 
 def _spread(measure: Measure, item: Item) -> Decimal | None:
-    items = _number(item, "items")
-    total, squares = (_number(item, attribute) for attribute in measure.attributes)
+    items = number_in(item, "items")
+    total, squares = (number_in(item, attribute) for attribute in measure.attributes)
     if not items or items < 0 or total is None or squares is None:
         return None
     # n² times the variance, exactly: the difference of two large numbers that may be nearly equal.
@@ -148,11 +148,12 @@ def _spread(measure: Measure, item: Item) -> Decimal | None:
 def _counts(measure: Measure, item: Item) -> dict[str, int]:
     """How many values lie in each bin of a percentile, without the bins that have none left."""
     prefix = bin_prefix(measure.name)
-    counts = {name.removeprefix(prefix): int(_number(item, name) or 0) for name in item if measure.is_bin(name)}
+    counts = {name.removeprefix(prefix): int(number_in(item, name) or 0) for name in item if measure.is_bin(name)}
     return {name: count for name, count in counts.items() if count > 0}
 
 
-def _number(item: Item, attribute: str) -> Decimal | None:
+def number_in(item: Item, attribute: str) -> Decimal | None:
+    """A number of a row; None where the attribute is not there or is no number."""
     value = item.get(attribute, {})
     return Decimal(value["N"]) if "N" in value else None
 

@@ -42,3 +42,24 @@ output "environment_bytes" {
   description = "Size in bytes of the function's environment, of which Lambda takes at most 4096."
   value       = local.environment_bytes
 }
+
+output "reading" {
+  description = "What a reader of the rows needs to know, as the input read.rows of modules/api: the variables of its function's environment, ARN of the table with the rows and of its key, what the keys of rows begin with, the measures that they are ranked by, and what a reader can name of the aggregates."
+  value = {
+    environment     = tomap({ for name, value in local.environment : name => value if contains(["AGGREGATES", "AGGREGATE_TABLE", "APPEND_ONLY", "ROW_SCHEMA"], name) })
+    table_arn       = var.aggregate_table.arn
+    key_prefix      = var.aggregate_table.key_prefix
+    kms_key_arn     = var.kms_key_arn
+    ranked_measures = toset(compact([for aggregate in values(var.aggregates) : aggregate.rank_by]))
+
+    aggregates = {
+      for name, aggregate in var.aggregates : name => {
+        # As rows call an attribute: without [*], unless another is called so.
+        group_by = [for path in aggregate.group_by : contains(aggregate.group_by, replace(path, "[*]", "")) ? path : replace(path, "[*]", "")]
+        units    = aggregate.time_bucket == null ? [] : coalesce(aggregate.time_bucket.units, compact([aggregate.time_bucket.unit]))
+        measures = { for measure, declared in aggregate.measures : measure => declared.function }
+        rank_by  = aggregate.rank_by
+      }
+    }
+  }
+}

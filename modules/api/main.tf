@@ -237,7 +237,7 @@ resource "aws_api_gateway_deployment" "this" {
 
   # A deployment is a snapshot. All that a caller can notice is in this hash.
   triggers = {
-    redeployment = sha1(jsonencode([
+    redeployment = sha1(jsonencode(concat(local.read_deployment, [
       aws_api_gateway_resource.items.path_part,
       aws_api_gateway_method.post_item.http_method,
       aws_api_gateway_method.post_item.authorization,
@@ -250,7 +250,7 @@ resource "aws_api_gateway_deployment" "this" {
       aws_api_gateway_integration.post_item.request_templates,
       local.responses,
       local.gateway_responses,
-    ]))
+    ])))
   }
 
   lifecycle {
@@ -259,6 +259,7 @@ resource "aws_api_gateway_deployment" "this" {
 
   depends_on = [
     aws_api_gateway_gateway_response.this,
+    aws_api_gateway_integration.read,
     aws_api_gateway_integration_response.post_item,
   ]
 }
@@ -266,7 +267,7 @@ resource "aws_api_gateway_deployment" "this" {
 resource "aws_api_gateway_stage" "this" {
   # checkov:skip=CKV_AWS_73:Tracing is a choice.
   # checkov:skip=CKV_AWS_76:API Gateway writes logs by a role that is set once for the whole account, not by a module.
-  # checkov:skip=CKV_AWS_120:A cache is for answers that stay the same. This is a POST.
+  # checkov:skip=CKV_AWS_120:A cache is for answers that stay the same. Rows change within seconds.
   # checkov:skip=CKV2_AWS_4:API Gateway writes logs by a role that is set once for the whole account, not by a module.
   # checkov:skip=CKV2_AWS_29:Requests are signed (AWS_IAM) by default. A web ACL costs per API and is associated with the stage's ARN.
   # checkov:skip=CKV2_AWS_51:Requests are signed (AWS_IAM); the backend is DynamoDB, which takes no client certificates.

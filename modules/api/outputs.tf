@@ -14,13 +14,38 @@ output "stage_name" {
 }
 
 output "invoke_url" {
-  description = "URL that items are posted to: <this>/items."
+  description = "URL of the stage: items are posted to <this>/items, and rows read below <this>/aggregates."
   value       = aws_api_gateway_stage.this.invoke_url
 }
 
 output "execution_arn" {
   description = "ARN to allow execute-api:Invoke on, so that a principal may post items."
   value       = "${aws_api_gateway_stage.this.execution_arn}/POST/items"
+}
+
+output "read_execution_arns" {
+  description = "ARNs to allow execute-api:Invoke on, so that a principal may read all rows; the rows of one aggregate are <the first of them>/<aggregate>/*. Empty: there is no reading."
+  value       = var.read == null ? [] : [for path in ["aggregates", "aggregates/*"] : "${aws_api_gateway_stage.this.execution_arn}/GET/${path}"]
+}
+
+output "read_function_name" {
+  description = "Name of the function that reads rows. Null: there is none."
+  value       = one(aws_lambda_function.read[*].function_name)
+}
+
+output "read_role_name" {
+  description = "Name of the role of the function that reads rows. Null: there is none."
+  value       = one(aws_iam_role.read[*].name)
+}
+
+output "read_log_group_name" {
+  description = "Name of the log group of the function that reads rows. Null: there is none."
+  value       = one(aws_cloudwatch_log_group.read[*].name)
+}
+
+output "openapi" {
+  description = "The API as an OpenAPI 3.0 document in JSON, with a path for each aggregate."
+  value       = jsonencode(local.openapi)
 }
 
 output "role_name" {

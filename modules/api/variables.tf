@@ -1,11 +1,16 @@
 variable "name" {
-  description = "Prefix of all names: the API and its role are <name>-api."
+  description = "Prefix of all names: the API and its role are <name>-api, with read its function and role <name>-read."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-zA-Z][a-zA-Z0-9-]{0,59}$", var.name))
     error_message = "name: use 1 to 60 letters, digits and hyphens, a letter first, so that <name>-api is the name of a role."
+  }
+
+  validation {
+    condition     = var.read == null || length(var.name) <= 59
+    error_message = "name: with read use at most 59 characters, so that <name>-read is the name of a function and of a role."
   }
 }
 
@@ -130,8 +135,84 @@ variable "throttling_burst_limit" {
   }
 }
 
+variable "read" {
+  description = <<-EOT
+    Reading of rows: GET /aggregates and below. Null: the API only takes items.
+    - `rows`: the output `reading` of modules/aggregator: what the rows are, and where.
+    - `authorization`: who may read: AWS_IAM demands a request signed by a principal with execute-api:Invoke; NONE lets everybody in.
+    - `throttling`: limits for reads apart from those of the stage, for each path: `rate_limit`, requests a second on average, and `burst_limit`, requests at once; more are answered with 429. Left out: the stage's.
+    - `package_path`: path of the function's zip file. Left out: dist/aggregator.zip of this repository.
+    - `memory_size`: memory of the function in MB, 128 to 10240. Its share of CPU grows with it.
+    - `architecture`: processor of the function: arm64 or x86_64.
+    - `reserved_concurrency`: invocations at a time that are set aside for the function, and its limit. Left out: it takes from what the account has.
+    - `log_retention_days`: days that CloudWatch keeps the function's log. 0: for ever.
+    - `log_kms_key_arn`: ARN of the customer managed KMS key that encrypts the log. Left out: the key of CloudWatch Logs.
+    - `log_level`: least severe messages of the function that are logged: DEBUG, INFO, WARN or ERROR. Only DEBUG shows data of items.
+  EOT
+  type = object({
+    rows = object({
+      environment     = map(string)
+      table_arn       = string
+      key_prefix      = string
+      kms_key_arn     = optional(string)
+      ranked_measures = set(string)
+      aggregates      = map(object({ group_by = list(string), units = list(string), measures = map(string), rank_by = optional(string) }))
+    })
+    authorization        = optional(string, "AWS_IAM")
+    throttling           = optional(object({ rate_limit = number, burst_limit = number }))
+    package_path         = optional(string)
+    memory_size          = optional(number, 512)
+    architecture         = optional(string, "arm64")
+    reserved_concurrency = optional(number)
+    log_retention_days   = optional(number, 30)
+    log_kms_key_arn      = optional(string)
+    log_level            = optional(string, "INFO")
+  })
+  default = null
+
+  validation {
+    condition     = var.read == null ? true : contains(["AWS_IAM", "NONE"], var.read.authorization)
+    error_message = "read.authorization: use \"AWS_IAM\", or \"NONE\" for rows that everybody may read."
+  }
+
+  validation {
+    condition     = try(var.read.throttling, null) == null ? true : var.read.throttling.rate_limit > 0 && var.read.throttling.burst_limit >= 1 && floor(var.read.throttling.burst_limit) == var.read.throttling.burst_limit
+    error_message = "read.throttling: use a rate_limit above 0, in requests a second, and a burst_limit of a whole number of requests of at least 1."
+  }
+
+  validation {
+    condition     = try(var.read.package_path, null) == null ? true : fileexists(var.read.package_path)
+    error_message = "read.package_path: there is no file at this path. Name a built zip file, or leave it out to use the one that comes with the module."
+  }
+
+  validation {
+    condition     = var.read == null ? true : var.read.memory_size >= 128 && var.read.memory_size <= 10240 && floor(var.read.memory_size) == var.read.memory_size
+    error_message = "read.memory_size: use a whole number of MB from 128 to 10240."
+  }
+
+  validation {
+    condition     = var.read == null ? true : contains(["arm64", "x86_64"], var.read.architecture)
+    error_message = "read.architecture: use \"arm64\" or \"x86_64\"."
+  }
+
+  validation {
+    condition     = try(var.read.reserved_concurrency, null) == null ? true : var.read.reserved_concurrency >= 1 && floor(var.read.reserved_concurrency) == var.read.reserved_concurrency
+    error_message = "read.reserved_concurrency: use a whole number of at least 1, or leave it out. To have no reading, leave read out."
+  }
+
+  validation {
+    condition     = var.read == null ? true : contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.read.log_retention_days)
+    error_message = "read.log_retention_days: CloudWatch accepts 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653 days, and 0 for ever."
+  }
+
+  validation {
+    condition     = var.read == null ? true : contains(["DEBUG", "INFO", "WARN", "ERROR"], var.read.log_level)
+    error_message = "read.log_level: use \"DEBUG\", \"INFO\", \"WARN\" or \"ERROR\"."
+  }
+}
+
 variable "kms_key_arn" {
-  description = "ARN of the customer managed KMS key that encrypts the table. Null: the key that AWS owns."
+  description = "ARN of the customer managed KMS key that encrypts the tables and the function's environment. Null: the key that AWS owns."
   type        = string
   default     = null
 

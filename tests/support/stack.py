@@ -3,8 +3,9 @@
 import contextlib
 import io
 import json
+import operator
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,9 @@ class Client:
     ``before`` is called before each call with its name and arguments: there others can come in between.
     """
 
-    def __init__(self, database: DynamoDB) -> None:
+    def __init__(self, database: DynamoDB, row_keys: Sequence[str] = ("pk", "sk")) -> None:
         self.database = database
+        self._row_keys = row_keys
         self.before: Callable[[str, dict[str, Any]], None] = lambda name, arguments: None
         self._lock = threading.RLock()
 
@@ -47,13 +49,32 @@ class Client:
         return answer
 
     def query(self, *, IndexName: str | None = None, **arguments: Any) -> dict[str, Any]:  # noqa: N803
-        """A query, also of an index of the aggregate table that ranks, which the simulation does not have."""
+        """A query, also of an index of the table with the rows that ranks, which the simulation does not have."""
         if IndexName is None:
             return dict(self._call("query", arguments))
+        self.before("query", {"IndexName": IndexName, **arguments})
         measure, (group,) = IndexName.removeprefix("rank-"), arguments["ExpressionAttributeValues"].values()
-        rows = [row for row in self.database.items(AGGREGATE_TABLE) if row.get("rank_group") == group]
-        rows.sort(key=lambda row: Decimal(row[measure]["N"]), reverse=not arguments["ScanIndexForward"])
-        return {"Items": rows[: arguments["Limit"]]}
+        table, start = arguments["TableName"], arguments.get("ExclusiveStartKey")
+        keys, forward = ["rank_group", measure, *self._row_keys], arguments["ScanIndexForward"]
+
+        def position(item: Mapping[str, Any]) -> tuple[Any, ...]:
+            return Decimal(item[measure]["N"]), *(item[name]["S"] for name in self._row_keys)
+
+        entries = [
+            {name: row[name] for name in (*keys, "aggregate", "bucket", "bucket_start", "group") if name in row}
+            for row in self.database.items(table)
+            if row.get("rank_group") == group and "N" in row.get(measure, {})
+        ]
+        entries.sort(key=position, reverse=not forward)
+        if start is not None:
+            assert sorted(start) == sorted(keys)
+            is_behind = operator.gt if forward else operator.lt
+            entries = [entry for entry in entries if is_behind(position(entry), position(start))]
+        page = [dict(entry) for entry in entries[: arguments["Limit"]]]
+        # DynamoDB does not look whether anything follows.
+        return {"Items": page} | (
+            {"LastEvaluatedKey": {name: page[-1][name] for name in keys}} if len(page) == arguments["Limit"] else {}
+        )
 
     def __getattr__(self, name: str) -> Any:
         return lambda **arguments: self._call(name, arguments)
@@ -98,7 +119,7 @@ class Stack:
         self._schema = RowSchema.parse(more.get("ROW_SCHEMA", "{}"))
         self._aggregate_table = more.get("AGGREGATE_TABLE", AGGREGATE_TABLE)
         keys = {self._aggregate_table: list(self._schema.key_attributes), SOURCE_TABLE: ["id"]}
-        self.client = Client(DynamoDB(keys | {LEDGER_TABLE: ["pk", "sk"]}))
+        self.client = Client(DynamoDB(keys | {LEDGER_TABLE: ["pk", "sk"]}), self._schema.key_attributes)
         self.clients: dict[str, Any] = {"dynamodb": self.client, "lambda": _Lambda(self)}
         self._stream = SourceTable()
         self._more = more

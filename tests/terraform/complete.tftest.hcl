@@ -13,6 +13,10 @@ mock_provider "aws" {
     defaults = { arn = "arn:aws:lambda:us-east-1:123456789012:function:retail-aggregator" }
   }
 
+  mock_resource "aws_api_gateway_rest_api" {
+    defaults = { execution_arn = "arn:aws:execute-api:us-east-1:123456789012:abc123" }
+  }
+
   mock_resource "aws_s3_bucket" {
     defaults = { arn = "arn:aws:s3:::retail-failures-123456789012-us-east-1" }
   }
@@ -46,8 +50,8 @@ run "the_complete_example_can_be_applied" {
   }
 
   assert {
-    condition     = length(output.api_id) > 0
-    error_message = "It has an API."
+    condition     = length(output.api_id) > 0 && length(output.api_read_execution_arns) == 2
+    error_message = "It has an API to write and to read."
   }
 
   assert {

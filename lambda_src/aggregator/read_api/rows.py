@@ -1,0 +1,109 @@
+"""The rows that a request asks for, in order, read only as far as they are taken.
+
+What a reader is not to see is left out here: rows past their retention, which DynamoDB deletes some time later; rows
+without items, which deliveries without a ledger leave for a while; and rows of earlier declarations of an aggregate.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from heapq import merge
+from itertools import batched, groupby
+from operator import itemgetter
+from typing import NamedTuple, Protocol
+
+from .. import keys
+from ..contributions import RowKey
+from ..items import Item
+from ..numerics import ZERO
+from ..reading import merged, number_in, partition_keys
+from .request import GroupsOfBucket, Refusal, RowQuery, RowsOfGroup, is_group
+from .table import MAX_KEYS
+
+
+class Row(NamedTuple):
+    """One row, its parts made one: its key in one piece, its item in DynamoDB JSON, and where it is in the query."""
+
+    key: RowKey
+    item: Item
+    position: Sequence[str]
+
+
+class Readable(Protocol):
+    """What is needed of :class:`.table.Table`."""
+
+    @property
+    def has_ranges(self) -> bool: ...
+
+    def range(
+        self, pk: str, first: str, last: str, *, after: str | None, descending: bool, page: int
+    ) -> Iterator[tuple[str, Item]]: ...
+
+    def ranked(
+        self, measure: str, rank_group: str, sk: str, *, after: tuple[str, str] | None, descending: bool, page: int
+    ) -> Iterator[tuple[str, RowKey]]: ...
+
+    def rows(self, wanted: Sequence[RowKey]) -> Mapping[RowKey, Item]: ...
+
+
+def rows(table: Readable, query: RowQuery, now: int) -> Iterator[Row]:
+    """The rows of a query behind its position; ``now`` is in seconds since 1970.
+
+    They may go on behind the query's limit, so that whoever takes one more than that knows whether there is a next
+    page. Raises :class:`Refusal` where the table cannot tell, and what the table raises.
+    """
+    found = _groups(table, query) if isinstance(query, GroupsOfBucket) else _one_group(table, query)
+    return (row for row in found if _is_shown(row.item, now))
+
+
+def _is_shown(item: Item, now: int) -> bool:
+    expires_at = number_in(item, "expires_at")
+    return bool(item) and number_in(item, "items") != ZERO and (expires_at is None or expires_at > now)
+
+
+def _one_group(table: Readable, query: RowsOfGroup) -> Iterator[Row]:
+    aggregate = query.aggregate
+    parts = partition_keys(aggregate, query.pk)
+    if query.first == query.last:
+        if query.after is None:
+            found = table.rows([RowKey(pk, query.first) for pk in parts])
+            yield Row(RowKey(query.pk, query.first), merged(aggregate, found.values()), [query.first])
+        return
+    if not table.has_ranges:
+        raise Refusal(
+            400,
+            "NO_RANGES",
+            "from: the rows are in a table without range key, where they are found one at a time; write at instead of "
+            "from and to, or keep the rows in a table with a range key",
+        )
+    by_sort_key = itemgetter(0)
+    streams = [
+        table.range(
+            pk,
+            query.first,
+            query.last,
+            after=query.after,
+            descending=query.descending,
+            page=query.limit + 1,
+        )
+        for pk in parts
+    ]
+    in_order = merge(*streams, key=by_sort_key, reverse=query.descending)
+    for sk, items in groupby(in_order, by_sort_key):
+        yield Row(RowKey(query.pk, sk), merged(aggregate, [item for _, item in items]), [sk])
+
+
+def _groups(table: Readable, query: GroupsOfBucket) -> Iterator[Row]:
+    aggregate = query.aggregate
+    entries = table.ranked(
+        aggregate.rank_by or "",
+        keys.join((aggregate.name, query.sk)),
+        query.sk,
+        after=query.after,
+        descending=query.descending,
+        page=query.limit + 1,
+    )
+    # The index has the number and the group only; the rest, and whether the row has expired, is in the rows.
+    current = (entry for entry in entries if is_group(aggregate, entry[1].pk))
+    for some in batched(current, min(MAX_KEYS, query.limit + 1)):
+        found = table.rows([key for _, key in some])
+        for ranked, key in some:
+            yield Row(key, found.get(key, {}), [ranked, key.pk])

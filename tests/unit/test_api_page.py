@@ -1,0 +1,98 @@
+"""docs/api.md: its requests give its answers, on the rows of the demo."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aggregator.contributions import RowKey, description
+from aggregator.definition import parse
+from aggregator.numerics import format_number
+from aggregator.read_api.handler import ReadApi
+from scripts.demo import orders
+from tests.simulation.dynamodb import DynamoDB
+from tests.support.function import environment
+from tests.support.read_api import ask
+from tests.support.stack import Client
+from tests.support.tables import AGGREGATE_TABLE
+
+PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+#: Commands, and the block behind each.
+REQUESTS = [
+    (text, *following)
+    for (kind, text), following in zip(BLOCKS, [*BLOCKS[1:], ("", "")], strict=True)
+    if kind == "sh" and text.startswith("curl")
+]
+LINES = {"lines": {"function": "count"}, "revenue": {"function": "sum", "value": "quantity * unit_price"}}
+#: As Terraform hands it on: names in alphabetical order.
+COMPLETE: dict[str, Any] = {
+    "sales_by_country": {
+        "group_by": ["country"],
+        "measures": {
+            "invoices": {"function": "distinct", "value": "invoice_no"},
+            "largest": {"function": "max", "value": "quantity * unit_price"},
+            "lines": LINES["lines"],
+            "revenue": LINES["revenue"],
+            "unit_price": {"function": "avg", "value": "unit_price"},
+        },
+        "rank_by": "revenue",
+    },
+    "sales_by_product_day": {
+        "group_by": ["stock_code"],
+        "time_bucket": {"attribute": "invoice_date", "unit": "day", "timezone": "Europe/London"},
+        "measures": {**LINES, "quantity": {"function": "sum", "value": "quantity"}},
+    },
+    "sales_total": {"measures": {**LINES, "quantity": {"function": "sum", "value": "quantity"}}},
+}
+CORRECTIONS = 20
+
+
+def corrected() -> list[orders.OrderLine]:
+    """The order lines when the demo has doubled the quantity of some and deleted some."""
+    lines = orders.read()
+    changed = lines[:: len(lines) // (2 * CORRECTIONS)][: 2 * CORRECTIONS]
+    doubled = {line.key: line.with_quantity(2 * line.quantity) for line in changed[::2]}
+    deleted = {line.key for line in changed[1::2]}
+    return [doubled.get(line.key, line) for line in lines if line.key not in deleted]
+
+
+@pytest.fixture(scope="module")
+def api() -> ReadApi:
+    database = DynamoDB({AGGREGATE_TABLE: ["pk", "sk"]})
+    definition = parse(json.dumps(COMPLETE))
+    for key, numbers in orders.recompute(corrected()).items():
+        item = {name: {"N": format_number(number)} for name, number in numbers.items()}
+        keys = {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+        database.put_item(TableName=AGGREGATE_TABLE, Item={**keys, **description(definition, RowKey(*key)), **item})
+    return ReadApi(environment(COMPLETE), lambda: Client(database))
+
+
+def asked(api: ReadApi, command: str) -> Any:
+    words = shlex.split(command.replace("\\\n", ""))
+    headers = [words[index + 1].split(": ", 1) for index, word in enumerate(words) if word == "--header"]
+    return ask(api, words[-1].removeprefix("$API"), **dict(headers))
+
+
+@pytest.mark.parametrize(
+    ("command", "kind", "answer"), [request for request in REQUESTS if request[1] in ("json", "csv")]
+)
+def test_a_request_of_the_page_gives_the_answer_below_it(api, command, kind, answer):
+    found = asked(api, command)
+    if kind == "csv":
+        assert found.body.replace("\r\n", "\n") == answer
+    else:
+        assert json.loads(found.body, parse_float=str) == json.loads(answer, parse_float=str)
+
+
+def test_an_answer_that_is_known_is_not_sent_again(api):
+    (command,) = [command for command, kind, _ in REQUESTS if kind not in ("json", "csv")]
+    assert "304" in PAGE.split(command)[1].split("##")[0]
+    assert asked(api, command).status == 304
+
+
+def test_every_request_of_the_page_is_tried():
+    assert len(REQUESTS) == PAGE.count("curl ") == 8
