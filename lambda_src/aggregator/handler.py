@@ -240,7 +240,8 @@ class Aggregator:
         logger.log(logging.WARNING if warning else logging.INFO, warning or "batch applied", extra=fields)
 
 
-def _connect() -> Any:
+def connect() -> Any:
+    """The DynamoDB client of the function, which makes one attempt a call."""
     config = Config(
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
@@ -258,7 +259,7 @@ def _start() -> Aggregator | ConfigurationError:
     threads = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="write")
     write_units = metrics.WriteUnits()
     try:
-        return Aggregator(os.environ, lambda: write_units.watch(_connect()), threads.map, write_units)
+        return Aggregator(os.environ, lambda: write_units.watch(connect()), threads.map, write_units)
     except ConfigurationError as error:
         return error
 
