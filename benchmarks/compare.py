@@ -12,6 +12,7 @@ import itertools
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -52,15 +53,16 @@ def main() -> int:
     ]
     results = Results(
         counts=_counts(cases),
-        measurements=_measurements(cases, options.rounds, options.seconds),
+        measurements=defaultdict(list),
         own_work={each.name: own_work.own_work(each) for each in WORKLOADS if each.name in options.workloads},
         cold_start=cold_start.cold_start(),
-        rounds=options.rounds,
     )
     options.report.mkdir(parents=True, exist_ok=True)
-    (options.report / "README.md").write_text(report.render(results))
-    plots.draw(results, options.report)
-    print(f"wrote {options.report / 'README.md'}")
+    for _ in _rounds(cases, results.measurements, options.rounds, options.seconds):
+        # After every round: an interrupt costs no more than the one that was begun.
+        (options.report / "README.md").write_text(report.render(results))
+        plots.draw(results, options.report)
+        print(f"wrote {options.report / 'README.md'}", flush=True)
     return 0
 
 
@@ -70,8 +72,8 @@ def _counts(cases: list[Case]) -> dict[tuple[str, str], Counts]:
     return {(workload, subject): count(subject, workloads[workload]) for workload, subject in wanted}
 
 
-def _measurements(cases: list[Case], rounds: int, seconds: float) -> dict[Case, list[Measurement]]:
-    found: defaultdict[Case, list[Measurement]] = defaultdict(list)
+def _rounds(cases: list[Case], found: dict[Case, list[Measurement]], rounds: int, seconds: float) -> Iterator[None]:
+    """Measure every case once a round, and give way after each."""
     # Letters and digits, as an access key has to be.
     names = (f"run{number}" for number in itertools.count())
     began = time.monotonic()
@@ -80,22 +82,20 @@ def _measurements(cases: list[Case], rounds: int, seconds: float) -> dict[Case, 
         for endpoint in endpoints.values():
             measure(endpoint, next(names), subject="combined", workload="distinct", seconds=_WARM_UP)
         for number in range(rounds):
+            ones = []
             for place, case in enumerate(cases):
-                one = measure(
-                    endpoints[case.engine],
-                    next(names),
-                    subject=case.subject,
-                    workload=case.workload,
-                    seconds=seconds,
-                )
-                found[case].append(one)
+                endpoint = endpoints[case.engine]
+                one = measure(endpoint, next(names), subject=case.subject, workload=case.workload, seconds=seconds)
+                ones.append((case, one))
                 print(
                     f"{time.monotonic() - began:5.0f} s, round {number + 1} of {rounds}, {place + 1} of {len(cases)}: "
                     f"{' / '.join(case)}: {one.records / one.seconds:,.0f} records a second",
                     file=sys.stderr,
                     flush=True,
                 )
-    return dict(found)
+            for case, one in ones:
+                found[case].append(one)
+            yield
 
 
 if __name__ == "__main__":

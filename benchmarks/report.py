@@ -39,7 +39,11 @@ class Results:
     measurements: dict[Case, list[Measurement]]
     own_work: dict[str, OwnWork]
     cold_start: ColdStart
-    rounds: int
+
+    @property
+    def rounds(self) -> int:
+        """How often every case was measured."""
+        return len(next(iter(self.measurements.values())))
 
     def rate(self, case: Case) -> float:
         """Records a second, the median of the rounds."""

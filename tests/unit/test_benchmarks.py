@@ -111,7 +111,7 @@ def test_a_report_says_what_is_not_reached():
             for subject, records in (("naive", 100), ("none", rate))
         }
         counts = {("hot", subject): count(subject, BY_NAME["hot"], 1) for subject in ("naive", "none")}
-        return Results(counts, measurements, {}, ColdStart(0.2, 0.25, 0.3, 100_000), 1)
+        return Results(counts, measurements, {}, ColdStart(0.2, 0.25, 0.3, 100_000))
 
     assert "| at least 20 | 25 × |" in report.render(results(2_500))
     assert "| at least 20 | **15 ×** |" in report.render(results(1_500))
