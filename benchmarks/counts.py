@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from benchmarks.capacity import Metered
 from benchmarks.subjects import SUBJECTS
-from benchmarks.workloads import Workload
+from benchmarks.workloads import BATCH_SIZE, Workload
 from tests.simulation.dynamodb import DynamoDB
 from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE
 
@@ -20,12 +20,12 @@ class Counts(NamedTuple):
     read_units: float
 
 
-def count(subject: str, workload: Workload, batches: int | None = None) -> Counts:
-    """Let a subject do the first ``batches`` of a workload (None: all)."""
+def count(subject: str, workload: Workload, batches: int | None = None, *, batch_size: int = BATCH_SIZE) -> Counts:
+    """Let a subject do the first ``batches`` of a workload (None: all), each of so many records."""
     client = Metered(DynamoDB({AGGREGATE_TABLE: ["pk", "sk"], LEDGER_TABLE: ["pk", "sk"]}))
     handle = SUBJECTS[subject](client, workload, lambda call, arguments: [call(each) for each in arguments])
     records = 0
-    for number, batch in enumerate(workload.batches()):
+    for number, batch in enumerate(workload.batches(batch_size)):
         if number == batches:
             break
         handle(batch)

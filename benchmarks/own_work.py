@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from benchmarks.subjects import OURS, SUBJECTS
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.workloads import BATCH_SIZE, WORKLOADS, Workload
 
 #: Rounds, of which the fastest counts.
 ROUNDS = 15
@@ -34,9 +34,9 @@ class _Nobody:
         return lambda **arguments: answer
 
 
-def own_work(workload: Workload) -> OwnWork:
-    """Measure with the first batch of a workload."""
-    batch = next(workload.batches())
+def own_work(workload: Workload, batch_size: int = BATCH_SIZE) -> OwnWork:
+    """Measure with the first batch of a workload, of so many records."""
+    batch = next(workload.batches(batch_size))
     text = json.dumps({"Records": batch})
     calls: dict[str, Callable[[], Any]] = {"json.loads": lambda: json.loads(text)}
     deliveries = ("ledger",) if workload.for_ledger else OURS

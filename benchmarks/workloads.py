@@ -110,11 +110,12 @@ BY_COUNTRY = Aggregation(
 TOTAL = Aggregation("sales_total", {"measures": _SALES}, lambda image: ("sales_total", "all"), _sales)
 #: The three aggregates of the demo (examples/complete). Its maximum and distinct count are left out: no peer has them.
 DEMO = (BY_PRODUCT_DAY, BY_COUNTRY, TOTAL)
+BY_PRODUCT = _grouped("sales_by_product", "stock_code", _text("stock_code"), daily=False)
 EIGHT = (
     *DEMO,
     _grouped("sales_by_customer", "customer_id", _customer, daily=False, group_defaults={"customer_id": "none"}),
     _grouped("sales_by_country_day", "country", _text("country"), daily=True),
-    _grouped("sales_by_product", "stock_code", _text("stock_code"), daily=False),
+    BY_PRODUCT,
     _grouped("sales_by_customer_day", "customer_id", _customer, daily=True, group_defaults={"customer_id": "none"}),
     _grouped("sales_by_invoice", "invoice_no", _text("invoice_no"), daily=False),
 )

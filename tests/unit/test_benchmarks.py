@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import pytest
 
-from benchmarks import engines, measure, own_work, plots, report
+from benchmarks import engines, measure, own_work, plots, report, scale
 from benchmarks.cold_start import ColdStart
 from benchmarks.counts import Counts, count
 from benchmarks.report import Case, Results
@@ -131,3 +131,15 @@ def test_nothing_but_a_plot_needs_matplotlib():
     done = subprocess.run([sys.executable, "-c", program], cwd=engines.ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
     assert plots.REQUIREMENTS.read_text().startswith("#")
+
+
+def test_the_next_batch_costs_the_same_whatever_is_in_the_table():
+    lines = scale.table_sizes((0, 2_000)).splitlines()[2:]
+    assert len({line.partition("|")[2].partition("|")[2] for line in lines}) == 1, lines
+
+
+def test_the_largest_batches_fit_in_the_memory_of_a_function():
+    with engines.stub(0, 0) as endpoint:
+        lines = scale.large_batches(endpoint).splitlines()[2:]
+    assert len(lines) == 2 * len(OURS)
+    assert all(int(line.split("|")[3].removesuffix(" MB ")) < 256 for line in lines), lines
