@@ -7,12 +7,12 @@ Lambda function does with an event that the runtime has read: not the reading, a
 """
 
 import json
-import resource
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from aggregator import handler
@@ -76,9 +76,17 @@ def _measure_here(*, subject: str, workload: str, seconds: float, batch_size: in
                 total.batches.append(parts * took)
             if total.seconds >= seconds:
                 break
-    # Linux gives kilobytes (getrusage(2)).
-    total.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024
+    total.peak_bytes = peak_memory()
     return total
+
+
+def peak_memory() -> int:
+    """The most bytes of memory that this process has had resident.
+
+    Not getrusage's: that begins with what the process was forked from had.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1_024
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ DynamoDB does, with as many handlers at a time as there are shards.
 
 import json
 import logging
-import resource
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 from aggregator import handler
 from benchmarks.counts import Counts, count
 from benchmarks.engines import ROOT, client_environment, dynamodb_local, stub
+from benchmarks.measure import peak_memory
 from benchmarks.own_work import own_work
 from benchmarks.subjects import OURS, SUBJECTS, Context
 from benchmarks.workloads import (
@@ -156,7 +156,7 @@ def largest(*, delivery: str, padding: bool) -> dict[str, float]:
     event = json.loads(json.dumps({"Records": list(workload.records())}))
     with ThreadPoolExecutor(handler.CONCURRENCY) as threads:
         SUBJECTS[delivery](client, workload, threads.map)(event["Records"])
-    return {"bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024}
+    return {"bytes": peak_memory()}
 
 
 class _Retries(logging.Handler):

@@ -142,4 +142,11 @@ def test_the_largest_batches_fit_in_the_memory_of_a_function():
     with engines.stub(0, 0) as endpoint:
         lines = scale.large_batches(endpoint).splitlines()[2:]
     assert len(lines) == 2 * len(OURS)
-    assert all(int(line.split("|")[3].removesuffix(" MB ")) < 256 for line in lines), lines
+    assert all(10 < int(line.split("|")[3].removesuffix(" MB ")) < 256 for line in lines), lines
+
+
+def test_the_memory_of_a_process_is_its_own_not_that_of_its_parent():
+    program = "from benchmarks.measure import peak_memory; print(peak_memory())"
+    before = bytearray(300_000_000)
+    done = subprocess.run([sys.executable, "-c", program], cwd=engines.ROOT, capture_output=True, text=True, check=True)
+    assert len(before) > int(done.stdout)
