@@ -58,6 +58,11 @@ simulate: setup ## Simulations of the pipeline: SEEDS=100000, or SEED=42 for one
 mutants: setup ## Deliberate faults in the code, and how many simulations it takes to notice each
 	@$(PYTHON) -m tests.simulation --mutants
 
+.PHONY: bench
+bench: setup ## The function next to how others do it, on DynamoDB Local and a stub: benchmarks/report (20 minutes)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	$(PYTHON) -m benchmarks.compare
+
 .PHONY: format
 format: setup ## Format Python and Terraform sources
 	$(PYTHON) -m ruff format

@@ -18,7 +18,8 @@ from aggregator.definition import parse
 from aggregator.delivery import DELIVERIES, LEDGER, NONE, WATERMARK
 from aggregator.handler import Aggregator
 from aggregator.measures import LINEAR
-from benchmarks.measure_costs import Context, Metered
+from benchmarks.capacity import Metered
+from benchmarks.subjects import Context
 from scripts.cost import units
 from scripts.cost.__main__ import compare
 from scripts.cost.estimate import Traffic

@@ -2,20 +2,15 @@
 
     python -m benchmarks.measure_costs
 
-Counted from the requests that the package sends to a DynamoDB in memory, by AWS's rules: a write unit for each kilobyte
-begun of the larger of the item before and after, twice that in a transaction; a read unit for each 4 KB begun, half of
-it where the read is eventually consistent
-(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html).
+Counted from the requests that the package sends to a DynamoDB in memory, by AWS's rules (:mod:`benchmarks.capacity`).
 """
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "lambda_src"))
-
 from aggregator.handler import Aggregator
+from benchmarks.capacity import Metered
+from benchmarks.subjects import Context
 from tests.simulation.attribute_values import size
 from tests.simulation.dynamodb import DynamoDB
 from tests.support.function import environment
@@ -37,54 +32,6 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "first or last": {"m": {"function": "last", "value": "unit_price", "order_by": "invoice_date"}},
     "distinct": {"m": {"function": "distinct", "value": "customer_id"}},
 }
-
-
-class Context:
-    """Time that does not run out."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 900_000
-
-
-class Metered:
-    """A client that counts capacity units."""
-
-    def __init__(self, database: DynamoDB) -> None:
-        self._database = database
-        self._factor = 1
-        self.written = 0
-        self.read = 0.0
-        database.on_commit = self._commit
-
-    def _commit(self, changes: list[Any]) -> None:
-        for _, _, old, new in changes:
-            self.written += self._factor * _units(max(size(old or {}), size(new or {})), 1_024)
-
-    def put_item(self, **arguments: Any) -> Any:
-        self._factor = 1
-        return self._database.put_item(**arguments)
-
-    def transact_write_items(self, **arguments: Any) -> Any:
-        self._factor = 2
-        return self._database.transact_write_items(**arguments)
-
-    def query(self, **arguments: Any) -> Any:
-        answer = self._database.query(**arguments)
-        self.read += _units(sum(map(size, answer["Items"])), 4_096)
-        return answer
-
-    def batch_get_item(self, **arguments: Any) -> Any:
-        ((table, request),) = arguments["RequestItems"].items()
-        # Without a projection: a read is charged for the whole item.
-        whole = {name: value for name, value in request.items() if name in ("Keys", "ConsistentRead")}
-        found = self._database.batch_get_item(RequestItems={table: whole})["Responses"][table]
-        units = sum(_units(size(item), 4_096) for item in found) + len(request["Keys"]) - len(found)
-        self.read += units if request.get("ConsistentRead") else units / 2
-        return self._database.batch_get_item(**arguments)
-
-
-def _units(size_in_bytes: int, step: int) -> int:
-    return max(1, -(-size_in_bytes // step))
 
 
 class Costs(NamedTuple):
@@ -119,7 +66,7 @@ def costs(measures: dict[str, Any]) -> Costs:
     ledger = sum(map(size, database.items(LEDGER_TABLE))) // ITEMS
     units = []
     for change in _changes(source):
-        client.written, client.read = 0, 0.0
+        client.reset()
         function.handle(event([change]), Context())
         units.append((client.written, client.read))
     return Costs(units, row, ledger)

@@ -11,6 +11,7 @@ docs/aggregates.md says what that means at a change of clock.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 from .items import AttributePath, Item, UnusableItem
 from .times import beginning, clock_change, instant, outside_the_calendar
@@ -156,8 +157,7 @@ class TimeBucket:
 
     def start(self, sort_key: str) -> str:
         """When the bucket of a row begins, in ISO 8601 with the zone's offset, from the row's sort key."""
-        unit, _, label = sort_key.partition("#")
-        return UNITS[unit].start(label, self.zone).isoformat()
+        return _start(sort_key, self.zone)
 
     def _moment(self, item: Item, arrived_at: int | None, what: str) -> datetime:
         if self.path is None:
@@ -168,6 +168,12 @@ class TimeBucket:
                 )
             return datetime.fromtimestamp(arrived_at, UTC)
         return instant(self.path, self.zone, item)
+
+
+@lru_cache(maxsize=256)  # A batch has many rows of few buckets.
+def _start(sort_key: str, zone: tzinfo) -> str:
+    unit, _, label = sort_key.partition("#")
+    return UNITS[unit].start(label, zone).isoformat()
 
 
 def unit_of(sort_key: str) -> str:

@@ -16,7 +16,7 @@ from . import keys
 from .buckets import unit_of
 from .definition import MAX_ACTIONS_PER_ITEM, MAX_WRITE_SHARDS, Aggregate, Definition
 from .items import AttributeValue, Item, UnusableItem
-from .measures import Indexed, Shares, shares_of
+from .measures import Computed, Indexed, Shares, shares_of
 from .numerics import format_number
 
 #: Sort key of the rows of an aggregate without time bucket.
@@ -52,6 +52,8 @@ class Contribution(NamedTuple):
 
 Contributions = dict[RowKey, Contribution]
 
+#: Made once: json.dumps would make one for every text.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 #: The text of no contributions, as it stands in the ledger.
 NO_CONTRIBUTIONS = "[]"
 
@@ -67,6 +69,7 @@ def contributions_of(
     Raises :class:`UnusableItem` with the place in the declaration and the reason where they cannot be computed.
     """
     contributions: Contributions = {}
+    computed: Computed = {}
     actions = 0
     for aggregate in definition.aggregates.values():
         place = "where"
@@ -83,17 +86,19 @@ def contributions_of(
         except UnusableItem as error:
             raise UnusableItem(f"aggregates.{aggregate.name}.{place}: {error}") from None
         try:
-            shares = shares_of(aggregate.measures, aggregate.indexes, item)
+            shares = shares_of(aggregate.measures, aggregate.indexes, item, computed)
         except UnusableItem as error:
             raise UnusableItem(f"aggregates.{aggregate.name}.{error}") from None
-        spread = _spread(aggregate, shares, entry_key)
-        for pk, (part, contribution) in product(pks, spread):
-            for sk, expires_at in sks:
-                contributions[RowKey(keys.join((pk, *part)), sk)] = contribution._replace(expires_at=expires_at)
+        for sk, expires_at in sks:
+            for part, contribution in _spread(aggregate, shares, entry_key, expires_at):
+                for pk in pks:
+                    contributions[RowKey(keys.join((pk, *part)), sk)] = contribution
     return contributions
 
 
-def _spread(aggregate: Aggregate, shares: Shares, entry_key: str) -> list[tuple[tuple[str, ...], Contribution]]:
+def _spread(
+    aggregate: Aggregate, shares: Shares, entry_key: str, expires_at: int | None
+) -> list[tuple[tuple[str, ...], Contribution]]:
     """What the item adds to which parts of each of its rows; the parts by the end of their keys, none for a whole row.
 
     The item decides where its numbers stand, a distinct value where it is counted: so each value stands in one part
@@ -101,14 +106,14 @@ def _spread(aggregate: Aggregate, shares: Shares, entry_key: str) -> list[tuple[
     """
     layout = aggregate.layout
     if aggregate.write_shards is None:
-        return [((), Contribution(shares.amounts, None, layout, shares.indexed, shares.distinct))]
+        return [((), Contribution(shares.amounts, expires_at, layout, shares.indexed, shares.distinct))]
     own = keys.part(keys.spread(entry_key, aggregate.write_shards))
     values: dict[str, dict[str, str]] = {}
     for attribute, value in shares.distinct.items():
         values.setdefault(keys.values_part(keys.spread(value, aggregate.write_shards)), {})[attribute] = value
     return [
-        ((own,), Contribution(shares.amounts, None, layout, shares.indexed)),
-        *(((part,), Contribution({}, None, layout, distinct=of_part)) for part, of_part in values.items()),
+        ((own,), Contribution(shares.amounts, expires_at, layout, shares.indexed)),
+        *(((part,), Contribution({}, expires_at, layout, distinct=of_part)) for part, of_part in values.items()),
     ]
 
 
@@ -126,7 +131,8 @@ def _partition_keys(aggregate: Aggregate, item: Item) -> list[str]:
     """The partition keys of the item's rows: one, or one for each element where the group takes a list apart."""
     pks = [keys.join(parts) for parts in product([aggregate.name], *(path.parts(item) for path in aggregate.group_by))]
     limit = MAX_PARTITION_KEY_BYTES - (_PART_BYTES if aggregate.write_shards else 0)
-    if any(len(pk.encode()) > limit for pk in pks):
+    # A character takes four bytes at most: the exact size is looked at only where it may matter.
+    if any(4 * len(pk) > limit and len(pk.encode()) > limit for pk in pks):
         raise UnusableItem(f"the group's values are too long for a key of at most {limit} bytes")
     return pks
 
@@ -150,11 +156,7 @@ def to_text(contributions: Contributions) -> str:
     """The canonical text of contributions: equal contributions give equal text, so that a condition can compare it."""
     if not contributions:
         return NO_CONTRIBUTIONS
-    return json.dumps(
-        [_row_text(key, contribution) for key, contribution in sorted(contributions.items())],
-        separators=(",", ":"),
-        ensure_ascii=False,
-    )
+    return _ENCODER.encode([_row_text(key, contributions[key]) for key in sorted(contributions)])
 
 
 def _row_text(key: RowKey, contribution: Contribution) -> list[Any]:

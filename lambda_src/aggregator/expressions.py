@@ -25,7 +25,7 @@ from datetime import UTC, date, timedelta
 from decimal import Decimal, DecimalException
 from typing import Any, Literal
 
-from .items import AttributePath, Item, MissingAttribute, UnusableItem, to_python
+from .items import AttributePath, Item, MissingAttribute, UnusableItem
 from .numerics import ARITHMETIC, DIVISION, MAX_SCALE, ZERO
 from .times import beginning, moment, time_zone
 
@@ -337,8 +337,7 @@ class _Compiler:
 
     def _attribute(self, node: ast.expr) -> _Compiled:
         path = AttributePath(ast.unparse(node), *self._steps(node))
-        find = path.find
-        return _Compiled("any", lambda item: to_python(path, *find(item)), path)
+        return _Compiled("any", path.reader(), path)
 
     def _steps(self, node: ast.expr) -> tuple[str, tuple[str | int, ...]]:
         """The attribute's name and the steps into it."""

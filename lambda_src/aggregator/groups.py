@@ -45,7 +45,7 @@ class GroupAttribute:
         member = AttributePath.parse(after[1:]) if after else None
         return cls(text, before + after, AttributePath.parse(before), True, member)
 
-    def parts(self, item: Item) -> list[str]:
+    def parts(self, item: Item) -> tuple[str, ...]:
         """The item's values as parts of a key, each once: one value, or any number where ``each_element``.
 
         Raises :class:`UnusableItem` where the attribute is missing and has no default, or is of a type that items
@@ -56,10 +56,10 @@ class GroupAttribute:
         except MissingAttribute:
             if self.default is None:
                 raise
-            return [keys.encode("S", self.default)]
+            return (keys.encode("S", self.default),)
         if not self.each_element:
-            return [self._part(kind, raw)]
-        return list(dict.fromkeys(self._part(*value) for value in self._elements(kind, raw)))
+            return (self._part(kind, raw),)
+        return tuple(dict.fromkeys(self._part(*value) for value in self._elements(kind, raw)))
 
     def _part(self, kind: str, raw: Any) -> str:
         if kind not in ("S", "N", "BOOL"):

@@ -1,7 +1,7 @@
 """Reading attributes out of an item image in DynamoDB JSON (``{"quantity": {"N": "6"}}``)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -66,6 +66,30 @@ class AttributePath:
         if not steps:
             raise ValueError("an attribute path is empty; name an attribute of the source items")
         return cls(text, str(steps[0]), tuple(steps[1:]))
+
+    def reader(self) -> Callable[[Item], Any]:
+        """What reads the value at this path as the expression language sees it: see :func:`to_python`.
+
+        It raises as :meth:`find` and :func:`to_python` do.
+        """
+        if self._steps:
+            return lambda item: to_python(self, *self.find(item))
+        name = self._name
+
+        def read(item: Item) -> Any:
+            # Nearly all are short numbers and strings of their own; what is not takes the long way.
+            value = item.get(name)
+            if value is not None:
+                raw = value.get("N")
+                if raw is None:
+                    raw = value.get("S")
+                    if raw is not None:
+                        return raw
+                elif len(raw) <= USABLE_DIGITS:
+                    return Decimal(raw)
+            return to_python(self, *self.find(item))
+
+        return read
 
     def find(self, item: Item) -> tuple[str, Any]:
         """The type and raw value found at this path, for example ``("N", "6")``.

@@ -146,45 +146,67 @@ def bin_prefix(name: str) -> str:
     return f"{name}_bin_"
 
 
-def shares_of(measures: Iterable[Measure], indexes: dict[str, str], item: Item) -> Shares:
+#: What measures have computed of one item: by the text of an expression and its kind, its value; by the text and a
+#: scale, the value rounded to that.
+Computed = dict[tuple[str, str | int], Any]
+
+
+def shares_of(measures: Iterable[Measure], indexes: dict[str, str], item: Item, computed: Computed) -> Shares:
     """What an item adds to a row with these measures. ``indexes`` names the index of each extreme.
 
+    ``computed`` is what other aggregates have computed of the same item, and is added to: most measures of an item
+    share their expressions.
     Raises :class:`UnusableItem` with the measure and the reason.
     """
     shares = Shares()
     for measure in measures:
         try:
-            _share(measure, indexes, item, shares)
+            _share(measure, indexes, item, shares, computed)
         except UnusableItem as error:
             raise UnusableItem(f"measures.{measure.name}: {error}") from None
     return shares
 
 
-def _share(measure: Measure, indexes: dict[str, str], item: Item, shares: Shares) -> None:
-    name = measure.name
-    if measure.value is None:
+def _share(measure: Measure, indexes: dict[str, str], item: Item, shares: Shares, computed: Computed) -> None:
+    name, value = measure.name, measure.value
+    if value is None:
         shares.amounts[name] = _ONE
         return
-    value = measure.value(item)
     match measure.function:
         case "sum":
-            shares.amounts[name] = _amount(value, measure.scale)
+            shares.amounts[name] = _scaled(value, measure.scale, item, computed)
         case "avg":
-            shares.amounts[f"{name}_sum"] = _amount(value, measure.scale)
+            shares.amounts[f"{name}_sum"] = _scaled(value, measure.scale, item, computed)
         case "variance" | "stddev":
-            amount = _amount(value, measure.scale)
+            amount = _scaled(value, measure.scale, item, computed)
             shares.amounts[f"{name}_sum"] = amount
             # Of a number with so many places, the square has twice as many: nothing is rounded.
             shares.amounts[f"{name}_sum_of_squares"] = _amount(EXACT.multiply(amount, amount), 2 * measure.scale)
         case "percentile":
-            shares.amounts[f"{bin_prefix(name)}{bin_of(value, measure)}"] = _ONE
+            shares.amounts[f"{bin_prefix(name)}{bin_of(_value(value, item, computed), measure)}"] = _ONE
         case "distinct":
-            shares.distinct[name] = _part_of_key(value)
+            shares.distinct[name] = _part_of_key(_value(value, item, computed))
         case "min" | "max":
-            _index(measure, indexes, Indexed(_amount(value, measure.scale), ()), shares)
+            _index(measure, indexes, Indexed(_scaled(value, measure.scale, item, computed), ()), shares)
         case "first" | "last" if measure.order_by is not None:
             by = microseconds(instant(measure.order_by, measure.zone, item))
-            _index(measure, indexes, Indexed(by, (), _carried(value)), shares)
+            _index(measure, indexes, Indexed(by, (), _carried(_value(value, item, computed))), shares)
+
+
+def _value(expression: Expression, item: Item, computed: Computed) -> Any:
+    # The kind too: a distinct takes the text that a sum of the same attribute refuses.
+    key = expression.text, expression.kind
+    if key not in computed:
+        computed[key] = expression(item)
+    return computed[key]
+
+
+def _scaled(expression: Expression, scale: int, item: Item, computed: Computed) -> Decimal:
+    key = expression.text, scale
+    amount: Decimal | None = computed.get(key)
+    if amount is None:
+        amount = computed[key] = _amount(_value(expression, item, computed), scale)
+    return amount
 
 
 def _index(measure: Measure, indexes: dict[str, str], indexed: Indexed, shares: Shares) -> None:

@@ -9,7 +9,7 @@ take the sane ones; see docs/decisions/0002-fixed-point-contributions.md.
 """
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
-from functools import cache
+from functools import cache, lru_cache
 
 DYNAMODB_DIGITS = 38
 #: Digits kept free for the sum: 10**9 contributions of the largest size fit in one row.
@@ -30,12 +30,15 @@ DIVISION = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=_FAULTS)
 #: For values that are carried and not added up: what a DynamoDB number can hold.
 STORED = Context(prec=DYNAMODB_DIGITS, rounding=ROUND_HALF_EVEN, traps=_FAULTS)
 _LARGEST_EXPONENT, _SMALLEST_EXPONENT = 125, -130
+#: For rounding to a scale: raises ``InvalidOperation`` where the result has more digits than a contribution may.
+_GRID = Context(prec=USABLE_DIGITS, rounding=ROUND_HALF_EVEN, traps=_FAULTS)
 #: For deltas and sums, where losing a digit would break the invariant: raises ``Inexact`` instead.
 EXACT = Context(prec=300, traps=[*_FAULTS, Inexact])
 
 ZERO = Decimal(0)
 
 
+@lru_cache(maxsize=4_096)  # The same numbers come again and again: ones, prices, quantities.
 def format_number(value: Decimal) -> str:
     """The canonical plain text of a number: equal numbers give equal text (``10``, never ``1E+1`` or ``10.0``)."""
     return format(EXACT.normalize(value), "f") if value else "0"
@@ -82,9 +85,7 @@ def to_scale(value: Decimal, scale: int) -> Decimal | None:
 
     Returns ``None`` where its magnitude is too large for exact sums (see :func:`magnitude_limit`).
     """
-    limit = magnitude_limit(scale)
-    # copy_abs, not abs(): the builtin rounds to the 28 digits of the thread's default context.
-    if value.copy_abs() >= limit:
+    try:
+        return _GRID.quantize(value, _unit(scale))
+    except InvalidOperation:
         return None
-    rounded = value.quantize(_unit(scale), context=ARITHMETIC)
-    return None if rounded.copy_abs() >= limit else rounded

@@ -4,6 +4,7 @@ from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from .contributions import NO_CONTRIBUTIONS, Contributions, RowKey, contributions_of, from_text, in_one_piece, to_text
@@ -171,7 +172,6 @@ def _record(raw: Mapping[str, Any]) -> Record:
             "re-create the stream with NEW_AND_OLD_IMAGES"
         )
     created = change.get("ApproximateCreationDateTime")
-    changed_at = datetime.fromtimestamp(int(created or 0), UTC)
     return Record(
         entry_key=entry_key(change["Keys"]),
         source_key={name: _attribute_value(value) for name, value in change["Keys"].items()},
@@ -180,11 +180,16 @@ def _record(raw: Mapping[str, Any]) -> Record:
         event_name=name,
         new_image=change.get("NewImage"),
         old_image=change.get("OldImage"),
-        changed_at=changed_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        changed_at=_time_text(int(created or 0)),
         arrived_at=int(created) if created is not None and name == "INSERT" else None,
         # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html
         expired=name == "REMOVE" and (raw.get("userIdentity") or {}).get("principalId") == "dynamodb.amazonaws.com",
     )
+
+
+@lru_cache(maxsize=64)  # A batch is of few seconds.
+def _time_text(epoch_second: int) -> str:
+    return datetime.fromtimestamp(epoch_second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _attribute_value(value: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from .definition import Definition
 from .deltas import Step
 from .items import AttributeValue, Item
 from .numerics import format_number
-from .row_schema import OWN_TABLE, RowSchema
+from .row_schema import RowSchema
 from .store import is_transient
 from .transactions import RowDelta
 
@@ -56,7 +56,7 @@ class Update:
         }
 
 
-def update_of(definition: Definition, key: RowKey, delta: RowDelta, schema: RowSchema = OWN_TABLE) -> Update:
+def update_of(definition: Definition, key: RowKey, delta: RowDelta, schema: RowSchema) -> Update:
     """The update that adds a delta to a row, and tells what the row is where an item joins it.
 
     A row that is not there has nothing that could be taken back: it was deleted by hand or is past its retention.
@@ -100,7 +100,7 @@ class Outcome:
 class Rows:
     """The aggregate table, one row at a time."""
 
-    def __init__(self, client: Any, *, table: str, definition: Definition, schema: RowSchema = OWN_TABLE) -> None:
+    def __init__(self, client: Any, *, table: str, definition: Definition, schema: RowSchema) -> None:
         """``client`` is a boto3 DynamoDB client that does not retry by itself; ``schema`` is how rows stand in
         ``table``."""
         self._client = client

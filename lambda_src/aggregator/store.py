@@ -236,7 +236,7 @@ class Store:
         except (HTTPClientError, ConnectionError):
             return None
         except ClientError as error:
-            if _is_transient(error):
+            if is_transient(error):
                 return None
             raise
         return [Standing(*from_index_item(item)) for item in answer["Items"]]
@@ -422,7 +422,7 @@ class Store:
         code = error.response["Error"]["Code"]
         if code == "ConditionalCheckFailedException":
             return Outcome(entries={changes[0].entry_key: _entry(error.response.get("Item"))})
-        if _is_transient(error):
+        if is_transient(error):
             return Outcome(retry=[code])
         if code == "ValidationException" and rows:
             return Outcome(invalid=error.response["Error"]["Message"])
@@ -463,14 +463,15 @@ def batch_get(client: Any, table: str, request: Mapping[str, Any]) -> tuple[list
     except (HTTPClientError, ConnectionError):
         return None
     except ClientError as error:
-        if _is_transient(error):
+        if is_transient(error):
             return None
         raise
     unread = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
     return answer["Responses"].get(table, []), unread
 
 
-def _is_transient(error: ClientError) -> bool:
+def is_transient(error: ClientError) -> bool:
+    """Whether an error of DynamoDB goes away by itself, so that the call is worth trying again."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return error.response["Error"]["Code"] in _TRANSIENT_CODES or status >= 500
 
@@ -502,8 +503,3 @@ def _whole_number(row: Mapping[str, Any], name: str) -> int | None:
         return math.ceil(Decimal(row[name]["N"]))
     except KeyError:
         return None
-
-
-def is_transient(error: ClientError) -> bool:
-    """Whether an error of DynamoDB goes away by itself, so that the call is worth trying again."""
-    return _is_transient(error)

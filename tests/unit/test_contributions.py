@@ -51,6 +51,36 @@ def test_an_aggregate_that_does_not_want_the_item_needs_none_of_its_attributes()
     assert contributions_of(SALES, image(quantity=0, price=1), ENTRY_KEY).keys() == {RowKey("total", "all")}
 
 
+def test_what_several_measures_ask_for_is_computed_once_for_an_item():
+    class Counting(dict):  # type: ignore[type-arg]
+        def get(self, name, default=None):
+            read[name] += 1
+            return super().get(name, default)
+
+    read: Counter[str] = Counter()
+    revenue = {"function": "sum", "value": "quantity * price"}
+    asked = {"revenue": revenue, "mean": {"function": "avg", "value": "quantity * price"}}
+    defined = definition(one={"measures": asked}, other={"measures": {"again": revenue}})
+    found = contributions_of(defined, Counting(ITEM), ENTRY_KEY)
+    assert found[RowKey("other", "all")].amounts == {"again": Decimal("15.3")}
+    assert found[RowKey("one", "all")].amounts == {"revenue": Decimal("15.3"), "mean_sum": Decimal("15.3")}
+    assert read == {"quantity": 1, "price": 1}
+
+
+def test_a_value_that_one_measure_takes_is_still_refused_by_one_that_wants_a_number():
+    counted, summed = {"function": "distinct", "value": "product"}, {"function": "sum", "value": "product"}
+    defined = definition(one={"measures": {"products": counted}}, other={"measures": {"sum": summed}})
+    with pytest.raises(UnusableItem, match=r"other\.measures\.sum: attribute product has to be a number"):
+        contributions_of(defined, ITEM, ENTRY_KEY)
+
+
+def test_measures_of_the_same_value_keep_their_own_scales():
+    scaled = {str(scale): {"function": "sum", "value": "price / 3", "scale": scale} for scale in (0, 2)}
+    defined = definition(one={"measures": {f"to_{scale}": measure for scale, measure in scaled.items()}})
+    (found,) = contributions_of(defined, ITEM | image(price=Decimal("2.5")), ENTRY_KEY).values()
+    assert found.amounts == {"to_0": Decimal(1), "to_2": Decimal("0.83")}
+
+
 def test_the_text_is_canonical_and_can_be_read_back():
     contributions = contributions_of(SALES, ITEM, ENTRY_KEY)
     text = to_text(contributions)

@@ -19,7 +19,7 @@ from aggregator.handler import Aggregator
 from aggregator.ledger import entry_key
 from benchmarks import cost
 from benchmarks.cost import DEMO, Agreement, Counter, agreement_table, agreements, bills, counted, item_of
-from benchmarks.measure_costs import Context
+from benchmarks.subjects import Context
 from scripts.cost import load, units
 from scripts.cost.__main__ import main
 from scripts.cost.estimate import LOG_BYTES, SECONDS, Traffic, batch_of, bill, total

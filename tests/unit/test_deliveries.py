@@ -13,6 +13,7 @@ from aggregator.at_least_once import parts
 from aggregator.contributions import RowKey
 from aggregator.handler import SAFETY_MARGIN, Aggregator, ConfigurationError
 from aggregator.records import UnusableEvent
+from aggregator.row_schema import OWN_TABLE
 from aggregator.rows import MAX_AMOUNTS, Rows, update_of
 from aggregator.transactions import RowDelta
 from aggregator.watermark import DELIVERABLE_SECONDS, attribute, position, tidying
@@ -347,7 +348,7 @@ def test_tidying_removes_only_watermarks_whose_records_cannot_come_any_more():
         "@old": {"S": f"{position(7)}/{now - DELIVERABLE_SECONDS}"},
         "@young": {"S": f"{position(7)}/{now - DELIVERABLE_SECONDS + 1}"},
     }
-    update = tidying(row, now)
+    update = tidying(row, now, OWN_TABLE)
     assert update is not None
     assert update.request() == {
         "UpdateExpression": "REMOVE #w0",
@@ -356,13 +357,13 @@ def test_tidying_removes_only_watermarks_whose_records_cannot_come_any_more():
         "ConditionExpression": "#revision = :revision",
     }
     del row["@old"]
-    assert tidying(row, now) is None
+    assert tidying(row, now, OWN_TABLE) is None
 
 
 def test_a_row_that_expires_sooner_keeps_that():
     row = {"items": {"N": "0"}, "revision": {"S": "r"}, "expires_at": {"N": "1500"}}
-    assert tidying(row, 1_000) is None
-    assert tidying({**row, "expires_at": {"N": str(2_000 + DELIVERABLE_SECONDS)}}, 1_000) is not None
+    assert tidying(row, 1_000, OWN_TABLE) is None
+    assert tidying({**row, "expires_at": {"N": str(2_000 + DELIVERABLE_SECONDS)}}, 1_000, OWN_TABLE) is not None
 
 
 def test_watermarks_compare_as_numbers_of_any_length():
@@ -524,6 +525,6 @@ def test_an_update_fits_in_an_expression(dynamodb):
     definition = function(None, "none")._definition
     key = RowKey(*TEA)
     amounts = {f"a_rather_long_name_of_a_bin_{number}": Decimal(1) for number in range(MAX_AMOUNTS)}
-    update = update_of(definition, key, RowDelta(1, amounts, joined=True))
+    update = update_of(definition, key, RowDelta(1, amounts, joined=True), OWN_TABLE)
     assert len(update.request()["UpdateExpression"]) < 4_096
-    assert Rows(dynamodb, table=AGGREGATE_TABLE, definition=definition).update(key, update).written
+    assert Rows(dynamodb, table=AGGREGATE_TABLE, definition=definition, schema=OWN_TABLE).update(key, update).written

@@ -93,7 +93,7 @@ def test_this_version_has_notes_and_every_page_shows_calls_of_it() -> None:
 
 def test_the_function_names_its_version_to_dynamodb_and_in_its_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    assert f"dynamodb-aggregates/{VERSION}" in handler._connect().meta.config.user_agent
+    assert f"dynamodb-aggregates/{VERSION}" in handler.connect().meta.config.user_agent
     assert metrics.embedded({}, (), function_name="sales", milliseconds=0)["version"] == VERSION
 
 
