@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from aggregator import definition
@@ -32,12 +33,23 @@ class Client:
     def __init__(self, database: DynamoDB) -> None:
         self.database = database
         self.before: Callable[[str, dict[str, Any]], None] = lambda name, arguments: None
+        #: Where boto3's clients tell of their calls; here nobody listens.
+        self.meta = SimpleNamespace(events=SimpleNamespace(register=lambda event, handler: None))
+        #: Read and write units by table; a table that is not here is on-demand.
+        self.provisioned: dict[str, tuple[int, int]] = {}
         self._lock = threading.RLock()
 
     def describe_table(self, *, TableName: str) -> dict[str, Any]:  # noqa: N803
-        """What the commands ask of the source table."""
-        count = len(self.database.items(TableName))
-        return {"Table": {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "ItemCount": count}}
+        """What backfills ask of a table."""
+        read, write = self.provisioned.get(TableName, (0, 0))
+        return {
+            "Table": {
+                "TableName": TableName,
+                "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+                "ItemCount": len(self.database.items(TableName)),
+                "ProvisionedThroughput": {"ReadCapacityUnits": read, "WriteCapacityUnits": write},
+            }
+        }
 
     def scan(self, *, IndexName: str | None = None, **arguments: Any) -> dict[str, Any]:  # noqa: N803
         """A scan, also of the ledger's index, which the simulation does not have."""
