@@ -33,5 +33,6 @@ Read the modules in this order; each imports only from those above it:
 ``deployed``         what the function is deployed with, for those who write beside it
 ``metrics``          the log line of an invocation, which is also its metrics
 ``handler``          the Lambda function: wiring, logging, batch item failures
+``backfill``         the Lambda function of a backfill: a step of its state machine
 ===================  ====================================================================
 """

@@ -48,7 +48,7 @@ class ConfigurationError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class _InvocationClock:
+class InvocationClock:
     """Time inside one invocation."""
 
     remaining_milliseconds: Callable[[], int]
@@ -137,7 +137,7 @@ class Aggregator:
         applied are then skipped by their version.
         """
         batch = records.parse(event, aggregate_table=self._aggregate_table, schema=self._schema)
-        clock = _InvocationClock(context.get_remaining_time_in_millis)
+        clock = InvocationClock(context.get_remaining_time_in_millis)
         if self._write_units is not None:
             # What an invocation that failed had cost is not this one's.
             self._write_units.take()
@@ -171,7 +171,7 @@ class Aggregator:
         return {"batchItemFailures": failures}
 
     def _in_order(
-        self, event: Mapping[str, Any], batch: list[records.Record], clock: _InvocationClock
+        self, event: Mapping[str, Any], batch: list[records.Record], clock: InvocationClock
     ) -> dict[str, Any]:
         """Apply a batch of a tumbling window (https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html).
 
@@ -191,7 +191,7 @@ class Aggregator:
         return {"state": {}, "batchItemFailures": self._rows_done(event, batch, done, clock)}
 
     def _rows_done(
-        self, event: Mapping[str, Any], batch: list[records.Record], done: rows.Result, clock: _InvocationClock
+        self, event: Mapping[str, Any], batch: list[records.Record], done: rows.Result, clock: InvocationClock
     ) -> list[dict[str, str]]:
         """Log what a delivery without a ledger has done; returns its batch item failures."""
         # In the words of the record: Lambda compares text.
@@ -223,7 +223,7 @@ class Aggregator:
         batch: list[records.Record],
         counts: Mapping[str, Any],
         names: tuple[str, ...],
-        clock: _InvocationClock,
+        clock: InvocationClock,
         warning: str | None,
     ) -> None:
         """Log the one line of an invocation; the runtime adds the request's id. No data of items."""
@@ -240,7 +240,8 @@ class Aggregator:
         logger.log(logging.WARNING if warning else logging.INFO, warning or "batch applied", extra=fields)
 
 
-def _connect() -> Any:
+def connect_once() -> Any:
+    """A boto3 DynamoDB client that does not retry by itself."""
     config = Config(
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
@@ -258,7 +259,7 @@ def _start() -> Aggregator | ConfigurationError:
     threads = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="write")
     write_units = metrics.WriteUnits()
     try:
-        return Aggregator(os.environ, lambda: write_units.watch(_connect()), threads.map, write_units)
+        return Aggregator(os.environ, lambda: write_units.watch(connect_once()), threads.map, write_units)
     except ConfigurationError as error:
         return error
 

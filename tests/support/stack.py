@@ -86,7 +86,8 @@ class _Lambda:
         assert FunctionName == FUNCTION_ARN
         return {
             "CodeSha256": self._stack.code,
-            "LastModified": "2026-01-01T00:00:00.000+0000",
+            "LastModified": self._stack.modified_at,
+            "LastUpdateStatus": self._stack.update_status(),
             "Environment": {"Variables": self._stack.environment},
         }
 
@@ -116,6 +117,8 @@ class Stack:
         self._more = more
         self.stderr = ""
         self.code = "sha256"
+        self.modified_at = "2026-01-01T00:00:00.000+0000"
+        self.update_status: Callable[[], str] = lambda: "Successful"
         self.deploy(aggregates)
 
     def deploy(self, aggregates: dict[str, Any]) -> None:

@@ -269,7 +269,7 @@ def test_a_last_item_leaves_at_the_first_try_because_its_row_was_read(dynamodb, 
 def test_a_call_that_is_under_way_at_the_margin_can_end_before_the_timeout(monkeypatch):
     made = {}
     monkeypatch.setattr("aggregator.handler.boto3.client", lambda service, config: made.update(config=config))
-    handler._connect()
+    handler.connect_once()
     config = made["config"]
     assert config.connect_timeout + config.read_timeout < SAFETY_MARGIN
     assert config.retries["total_max_attempts"] == 1
