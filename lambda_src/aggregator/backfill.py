@@ -24,7 +24,6 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from . import reconcile
 from .apply import Clock, Run
 from .deployed import LONGEST_TIMEOUT, Deployed, DeploymentError, Function, FunctionChanged
 
@@ -159,11 +158,11 @@ class Backfill:
         """
         clock = InvocationClock(context.get_remaining_time_in_millis)
         if "input" in event:
-            return self._plan(Input.read(event["input"]), clock, context.get_remaining_time_in_millis() / 1000)
+            return self._plan(Input.read(event["input"]), clock)
         segment = self._work(Plan.from_json(event["plan"]), Segment.from_json(event["segment"]), clock)
         return {"plan": event["plan"], "segment": segment.to_json()}
 
-    def _plan(self, given: Input, clock: Clock, own_timeout: float) -> dict[str, Any]:
+    def _plan(self, given: Input, clock: Clock) -> dict[str, Any]:
         def updating() -> None:
             if clock.remaining() <= 0:
                 raise DeploymentError(
@@ -171,9 +170,8 @@ class Backfill:
                 )
             clock.sleep(2)
 
-        # An invocation of an earlier execution, too, writes under the earlier configuration until it looks again.
-        earlier_timeout = max(given.earlier_timeout, math.ceil(own_timeout)) if given.earlier_timeout else 0
-        seconds, deployed = Function(self._lambda, self._aggregator).seconds_to_wait(earlier_timeout, updating)
+        function = Function(self._lambda, self._aggregator)
+        seconds, deployed = function.seconds_to_wait(given.earlier_timeout, updating)
         self._check(deployed)
         tables = {
             name: self._describe(name) for name in (self._source_table, deployed.aggregate_table, deployed.ledger_table)
@@ -211,8 +209,7 @@ class Backfill:
         store = deployed.store(self._dynamodb)
 
         def bring(targets: Sequence[Target]) -> Reconciliation:
-            function.check_unchanged()
-            return reconcile.reconcile(targets, store, source, deployed.definition, clock, self._run)
+            return function.bring(targets, store, source, clock, self._run)
 
         # What a failed invocation consumed is not this one's to wait for.
         self._consumption.take()

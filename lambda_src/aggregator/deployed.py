@@ -15,7 +15,9 @@ from hashlib import sha256
 from typing import Any
 
 from . import definition, delivery
+from .apply import Clock, Run
 from .definition import Definition
+from .reconcile import Reconciliation, Target, reconcile
 from .row_schema import OWN_TABLE, RowSchema, RowSchemaError
 from .source import SourceTable
 from .store import Store
@@ -27,7 +29,9 @@ REQUEST_SECONDS = 30
 #: The longest timeout that a function can have, in seconds
 #: (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
 LONGEST_TIMEOUT = 900
-#: Seconds between two looks at whether the function is still the one that somebody began with.
+#: Seconds between two looks at whether the function is still the one that somebody began with. Nothing is written on
+#: the strength of a look that is older than twice that: whoever writes beside the function has stopped UPDATE_SECONDS
+#: after its change at the latest.
 LOOK_EVERY = 10
 
 
@@ -132,6 +136,23 @@ def read(configuration: Mapping[str, Any]) -> Deployed:
     )
 
 
+@dataclass(frozen=True)
+class _SinceLook:
+    """A clock that has no time any more when the last look is too old."""
+
+    clock: Clock
+    looked_at: float
+
+    def now(self) -> int:
+        return self.clock.now()
+
+    def remaining(self) -> float:
+        return min(self.clock.remaining(), self.looked_at + 2 * LOOK_EVERY - time.monotonic())
+
+    def sleep(self, seconds: float) -> None:
+        self.clock.sleep(seconds)
+
+
 class Function:
     """The aggregator's function, by Lambda's API: as it was when this was made, and whether it still is."""
 
@@ -152,6 +173,25 @@ class Function:
             raise FunctionChanged(
                 "the function's code or configuration was changed meanwhile; what was done is safe, run it again"
             )
+
+    def bring(
+        self, targets: Sequence[Target], store: Store, source: SourceTable, clock: Clock, run: Run
+    ) -> Reconciliation:
+        """:func:`aggregator.reconcile.reconcile` under the function's definition, as long as it is the same function.
+
+        Raises :class:`FunctionChanged`, and what the reconciliation raises.
+        """
+        done = Reconciliation(left=list(targets))
+        while done.left and clock.remaining() > 0:
+            self.check_unchanged()
+            some = reconcile(
+                done.left, store, source, self.deployed.definition, _SinceLook(clock, self._looked_at), run
+            )
+            done.written += some.written
+            done.up_to_date += some.up_to_date
+            done.quarantined += some.quarantined
+            done.left = some.left
+        return done
 
     def seconds_to_wait(self, earlier_timeout: int, updating: Callable[[], None]) -> tuple[float, Deployed]:
         """How long an invocation under an earlier configuration may still be running, and the function by then.

@@ -9,7 +9,6 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from aggregator import reconcile
 from aggregator.apply import Result, apply
 from aggregator.deployed import Deployed, Function
 from aggregator.pace import Consumption
@@ -119,10 +118,7 @@ class Deployment:
 
         Raises ``FunctionChanged`` where it is not.
         """
-        self._function.check_unchanged()
-        return reconcile.reconcile(
-            targets, self.store, self.source, self.deployed.definition, self.clock, self.threads.map
-        )
+        return self._function.bring(targets, self.store, self.source, self.clock, self.threads.map)
 
     def apply(self, changes: Sequence[Change]) -> Result:
         """:func:`aggregator.apply.apply`. Raises ``FunctionChanged`` where the function was changed."""

@@ -5,6 +5,7 @@ import hashlib
 import json
 import signal
 import threading
+import time
 
 import pytest
 from botocore.exceptions import ClientError
@@ -144,7 +145,7 @@ def test_a_change_of_the_aggregates_is_completed_by_a_backfill(stack, tmp_path):
 
 
 def test_a_backfill_stops_when_the_function_is_changed_under_it(stack, tmp_path, monkeypatch):
-    monkeypatch.setattr("aggregator.deployed.LOOK_EVERY", 0)
+    monkeypatch.setattr("aggregator.deployed.LOOK_EVERY", 0.1)
     pages = []
 
     def deploy(name, arguments):
@@ -152,6 +153,7 @@ def test_a_backfill_stops_when_the_function_is_changed_under_it(stack, tmp_path,
             pages.append(arguments)
             if len(pages) == 3:
                 stack.deploy(BY_PRODUCT)
+                time.sleep(0.15)
 
     stack.client.before = deploy
     code, _ = stack.command(tmp_path, "--segments", "1", "backfill", *NEW)
