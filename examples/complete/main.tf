@@ -57,6 +57,7 @@ module "retail" {
     }
   }
 
+  create_backfill   = true
   create_monitoring = var.create_monitoring
 
   tags = { Example = "complete" }

@@ -55,6 +55,17 @@ def test_all_segments_together_keep_to_the_rate():
     assert clock.time == 22.0
 
 
+def test_pages_at_the_same_time_are_paid_one_after_the_other():
+    clock = Clock()
+    pace = paced(Limits(50.0), clock, {}, {})
+    both = [pace.begin(), pace.begin()]
+    clock.time = 1.0
+    pace.pay(100, both[0])
+    assert clock.time == 2.0
+    pace.pay(100, both[1])
+    assert clock.time == 4.0
+
+
 def test_time_that_a_page_took_is_not_waited_for_again():
     clock = Clock()
     pace = paced(Limits(50.0), clock, {}, {})
