@@ -156,7 +156,7 @@ def test_an_input_that_is_wrong_ends_an_execution_at_once_with_what_to_do(execut
 def test_what_the_tables_say_that_calls_consume_is_what_the_pace_counts(
     pipeline: Pipeline, executions: Executions
 ) -> None:
-    """A fifth of 100 units a second for 40 entries and what belongs to their rows, in transactions: 10 units an item."""
+    """A fifth of 100 units a second, for 40 entries and what belongs to their rows: they take ten and more each."""
     client, table = pipeline.client("dynamodb"), pipeline.outputs["ledger_table_name"]
     throughput = {"ReadCapacityUnits": 1000, "WriteCapacityUnits": 100}
     index = {"Update": {"IndexName": "quarantined", "ProvisionedThroughput": throughput}}
