@@ -88,6 +88,28 @@ module "api" {
   }
 }
 
+module "backfill" {
+  source = "./modules/backfill"
+  count  = var.create_backfill ? 1 : 0
+
+  name                    = var.name
+  aggregator_function_arn = module.aggregator.function_arn
+  source_table            = { name = module.tables.source_table_name, arn = module.tables.source_table_arn }
+  aggregate_table         = module.tables.aggregate_table
+  ledger_table            = { arn = module.tables.ledger_table_arn }
+  max_concurrency         = var.backfill.max_concurrency
+  memory_size             = var.backfill.memory_size
+  timeout                 = var.backfill.timeout
+  package_path            = var.package_path
+  architecture            = var.architecture
+  log_retention_days      = var.log_retention_days
+  log_kms_key_arn         = var.log_kms_key_arn
+  log_level               = var.log_level
+  kms_key_arn             = var.kms_key_arn
+  source_kms_key_arn      = local.source_kms_key_arn
+  tags                    = var.tags
+}
+
 module "monitoring" {
   source = "./modules/monitoring"
   count  = var.create_monitoring ? 1 : 0

@@ -105,6 +105,18 @@ output "operations" {
   }
 }
 
+output "backfill" {
+  description = "The state machine that backfills: `state_machine_arn`, `start_command` (see docs/operations.md), `function_name` and `log_group_name`. Null where create_backfill is false."
+  value = one([
+    for backfill in module.backfill : {
+      state_machine_arn = backfill.state_machine_arn
+      start_command     = backfill.start_command
+      function_name     = backfill.function_name
+      log_group_name    = backfill.log_group_name
+    }
+  ])
+}
+
 ################################################################################
 # API (null where create_api is false)
 ################################################################################

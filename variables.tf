@@ -3,7 +3,7 @@
 # only values that concern several modules.
 
 variable "name" {
-  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source (unless existing_source_table), <name>-aggregates (unless aggregates_in_source_table) and, with delivery = \"ledger\", <name>-ledger, function and role <name>-aggregator, API and role <name>-api, with api.read function and role <name>-read, bucket <name>-failures-<account>-<region>; with create_monitoring alarms <name>-<alarm>, topic <name>-alarms and dashboard <name>."
+  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source (unless existing_source_table), <name>-aggregates (unless aggregates_in_source_table) and, with delivery = \"ledger\", <name>-ledger, function and role <name>-aggregator, API and role <name>-api, with api.read function and role <name>-read, bucket <name>-failures-<account>-<region>; with create_backfill state machine, function and role <name>-backfill and role <name>-backfill-steps; with create_monitoring alarms <name>-<alarm>, topic <name>-alarms and dashboard <name>."
   type        = string
   nullable    = false
 
@@ -69,7 +69,7 @@ variable "deletion_protection" {
 }
 
 variable "kms_key_arn" {
-  description = "ARN of the customer managed KMS key that encrypts the tables, the failure bucket and the function's environment. Null: keys that AWS owns, free of charge."
+  description = "ARN of the customer managed KMS key that encrypts the tables, the failure bucket, the environments of functions and the executions of a backfill. Null: keys that AWS owns, free of charge."
   type        = string
   default     = null
 }
@@ -344,6 +344,54 @@ variable "api" {
   validation {
     condition     = var.create_api || (length(var.api.attributes) == 0 && var.api.read == null)
     error_message = "api: set create_api = true to make the API, or leave api out."
+  }
+}
+
+################################################################################
+# Backfill
+################################################################################
+
+variable "create_backfill" {
+  description = "Whether there is a state machine that counts the items which were in the source table before its stream, or which were last counted under earlier aggregates. It works when it is started."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = !var.create_backfill || var.delivery == "ledger"
+    error_message = "create_backfill: with delivery = \"${var.delivery}\" nothing tells which items count already. Use delivery = \"ledger\", or leave create_backfill out."
+  }
+
+  validation {
+    condition     = !var.create_backfill || var.ledger_retention_days == null
+    error_message = "create_backfill: with ledger_retention_days the items of expired entries would count again. Leave ledger_retention_days out, or leave create_backfill out."
+  }
+
+  # The function tells by the hash of the file whether it is of the same package as the aggregator's.
+  validation {
+    condition     = !var.create_backfill || var.package_object == null
+    error_message = "create_backfill: the state machine's function needs the same package as a file. Use package_path instead of package_object, or backfill by the command line (docs/operations.md)."
+  }
+}
+
+variable "backfill" {
+  description = <<-EOT
+    The state machine that backfills, where create_backfill is true.
+    - `max_concurrency`: segments of the source table that are worked on at a time, 1 to 40. The rate is divided among them.
+    - `memory_size`: memory of its function in MB, 128 to 10240.
+    - `timeout`: time for one invocation in seconds, 30 to 900: how often an execution shows how far it is.
+  EOT
+  type = object({
+    max_concurrency = optional(number, 4)
+    memory_size     = optional(number, 512)
+    timeout         = optional(number, 300)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.create_backfill || var.backfill == { max_concurrency = 4, memory_size = 512, timeout = 300 }
+    error_message = "backfill: set create_backfill = true to make the state machine, or leave backfill out."
   }
 }
 

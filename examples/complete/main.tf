@@ -59,6 +59,7 @@ module "retail" {
     read = {}
   }
 
+  create_backfill   = true
   create_monitoring = var.create_monitoring
 
   tags = { Example = "complete" }

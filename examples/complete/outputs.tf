@@ -43,6 +43,11 @@ output "operations" {
   value       = module.retail.operations
 }
 
+output "backfill" {
+  description = "The state machine that backfills, and the command that starts it."
+  value       = module.retail.backfill
+}
+
 output "log_group_name" {
   description = "Name of the function's log group."
   value       = module.retail.log_group_name

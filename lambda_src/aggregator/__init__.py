@@ -29,8 +29,12 @@ Read the modules in this order; each imports only from those above it:
 ``at_least_once``    delivery ``none``
 ``watermark``        delivery ``watermark``
 ``reconcile``        backfill and replay: entries brought into agreement with the source table
+``pace``             how fast a backfill may go
+``segments``         a backfill of a segment of the source table, page by page
+``deployed``         what the function is deployed with, for those who write beside it
 ``metrics``          the log line of an invocation, which is also its metrics
 ``handler``          the Lambda function: wiring, logging, batch item failures
+``backfill``         the Lambda function of a backfill: a step of its state machine
 ===================  ====================================================================
 
 ``read_api`` is a second function, which reads rows for the REST API.

@@ -49,7 +49,7 @@ class ConfigurationError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class _InvocationClock:
+class InvocationClock:
     """Time inside one invocation."""
 
     remaining_milliseconds: Callable[[], int]
@@ -138,7 +138,7 @@ class Aggregator:
         applied are then skipped by their version.
         """
         batch = records.parse(event, aggregate_table=self._aggregate_table, schema=self._schema)
-        clock = _InvocationClock(context.get_remaining_time_in_millis)
+        clock = InvocationClock(context.get_remaining_time_in_millis)
         if self._write_units is not None:
             # What an invocation that failed had cost is not this one's.
             self._write_units.take()
@@ -173,7 +173,7 @@ class Aggregator:
         return {"batchItemFailures": failures}
 
     def _in_order(
-        self, event: Mapping[str, Any], batch: list[records.Record], clock: _InvocationClock
+        self, event: Mapping[str, Any], batch: list[records.Record], clock: InvocationClock
     ) -> dict[str, Any]:
         """Apply a batch of a tumbling window (https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-windows.html).
 
@@ -193,7 +193,7 @@ class Aggregator:
         return {"state": {}, "batchItemFailures": self._rows_done(event, batch, done, clock)}
 
     def _rows_done(
-        self, event: Mapping[str, Any], batch: list[records.Record], done: rows.Result, clock: _InvocationClock
+        self, event: Mapping[str, Any], batch: list[records.Record], done: rows.Result, clock: InvocationClock
     ) -> list[dict[str, str]]:
         """Log what a delivery without a ledger has done; returns its batch item failures."""
         # In the words of the record: Lambda compares text.
@@ -226,7 +226,7 @@ class Aggregator:
         batch: list[records.Record],
         counts: Mapping[str, Any],
         names: tuple[str, ...],
-        clock: _InvocationClock,
+        clock: InvocationClock,
         warning: str | None,
     ) -> None:
         """Log the one line of an invocation; the runtime adds the request's id. No data of items."""

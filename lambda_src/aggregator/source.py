@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
 from .items import Item
 from .ledger import entry_key
 from .row_schema import OWN_TABLE, RowSchema
-from .store import batch_get
+from .store import batch_get, is_transient
 
 
 class Page(NamedTuple):
@@ -31,23 +33,31 @@ class SourceTable:
         self._key_attributes = tuple(key_attributes)
         self._schema = schema
 
-    def scan_keys(self, *, segment: int, total_segments: int, start: Item | None, limit: int) -> Page:
-        """One page of at most ``limit`` keys of a segment (0 to ``total_segments`` - 1) of a parallel scan.
+    def scan_keys(self, *, segment: int, total_segments: int, start: Item | None, limit: int) -> Page | None:
+        """One page of at most ``limit`` keys of a segment (0 to ``total_segments`` - 1) of a parallel scan; None where
+        it could not be read now.
 
-        Raises ``ClientError`` and what else boto3 raises: a caller goes on from ``start``.
+        Raises ``ClientError`` for faults that time does not mend: a caller goes on from ``start``.
         """
         names = {f"#k{index}": name for index, name in enumerate(self._key_attributes)}
-        answer = self._client.scan(
-            TableName=self._table,
-            Segment=segment,
-            TotalSegments=total_segments,
-            Limit=limit,
-            # An item that was written before the stream was there comes with no record: it must not be missed.
-            ConsistentRead=True,
-            ProjectionExpression=", ".join(names),
-            ExpressionAttributeNames=names,
-            **({"ExclusiveStartKey": start} if start else {}),
-        )
+        try:
+            answer = self._client.scan(
+                TableName=self._table,
+                Segment=segment,
+                TotalSegments=total_segments,
+                Limit=limit,
+                # An item that was written before the stream was there comes with no record: it must not be missed.
+                ConsistentRead=True,
+                ProjectionExpression=", ".join(names),
+                ExpressionAttributeNames=names,
+                **({"ExclusiveStartKey": start} if start else {}),
+            )
+        except (HTTPClientError, ConnectionError):
+            return None
+        except ClientError as error:
+            if is_transient(error):
+                return None
+            raise
         keys = [key for key in answer["Items"] if not self._schema.has_row(key)]
         return Page(keys, answer.get("LastEvaluatedKey"))
 

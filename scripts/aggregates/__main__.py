@@ -16,15 +16,17 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aggregator.contributions import ALL_TIME, RowKey
+from aggregator.deployed import LONGEST_TIMEOUT, DeploymentError
 from aggregator.ledger import DamagedEntry
+from aggregator.pace import Limits, Pace, shares
 
 from . import backfill, drift, look, verify
-from .backfill import Pace, StateFile
+from .backfill import StateFile
 from .deployment import Deployment, Interrupted, Interruption, connect
 from .progress import Progress
 from .repair import Repair
 from .replay import FailureBucket, Replay, Replayed
-from .settings import LONGEST_TIMEOUT, SettingsError, read_settings
+from .settings import SettingsError, read_settings
 from .verify import Verification
 from .watch import View
 
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str], client: Callable[..., Any] | None = None) -> 
             file=sys.stderr,
         )
         return FAILED
-    except (SettingsError, BotoCoreError, ClientError) as error:
+    except (SettingsError, DeploymentError, BotoCoreError, ClientError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     finally:
@@ -135,9 +137,22 @@ def _seconds(text: str) -> int:
     return seconds
 
 
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 1")
+    return share
+
+
 def _add_backfill(commands: Any) -> None:
     parser = commands.add_parser("backfill", help="count items that were there before, or under earlier aggregates")
     parser.add_argument("--rate", type=_positive(float), metavar="ITEMS", help="at most so many items a second")
+    parser.add_argument(
+        "--capacity-share",
+        type=_share,
+        metavar="SHARE",
+        help="at most this share, such as 0.25, of the capacity of each table that is provisioned",
+    )
     parser.add_argument("--state", type=Path, metavar="FILE", help="keep how far it is here, and go on from there")
     parser.add_argument(
         "--earlier-timeout",
@@ -157,18 +172,14 @@ def _backfill(
     deployment: Deployment, options: argparse.Namespace, progress: Progress
 ) -> tuple[int, dict[str, Any], str]:
     deployed = deployment.deployed
-    if deployed.ledger_retention is not None:
-        raise SettingsError(
-            "the ledger's entries expire (ledger_retention_days): a backfill would count the items of expired entries "
-            "again. It can only be done before the first entry has expired, with ledger_retention_days left out"
-        )
+    deployed.refuse_expiring_entries()
     file = StateFile(options.state)
     state = file.load(
         deployment.source_table_id, deployed.definition.fingerprint, deployed.modified_at, options.segments
     )
     deployment.wait_for_earlier_invocations(options.earlier_timeout, progress.say)
-    pace = Pace(options.rate, deployment.clock, time.monotonic)
-    work = backfill.Backfill(deployment.scanned, deployment.bring, deployment.clock, pace, state, file.save)
+    pace = Pace(_limits(deployment, options), deployment.consumption, deployment.clock, time.monotonic)
+    work = backfill.Backfill(deployment.source, deployment.bring, deployment.clock, pace, state, file.save)
     before, began = state.total("items"), time.monotonic()
     progress.begin(max(0, deployment.item_count - before))
 
@@ -183,6 +194,17 @@ def _backfill(
     result["seconds"] = round(time.monotonic() - began)
     text = "{items:,} items: {written:,} written, of them {quarantined:,} quarantined; {seconds} s".format(**result)
     return RIGHT, {**result, "definition": deployed.definition.fingerprint}, text
+
+
+def _limits(deployment: Deployment, options: argparse.Namespace) -> Limits:
+    if options.capacity_share is None:
+        return Limits(options.rate)
+    units = shares(deployment.described_tables(), options.capacity_share)
+    if not units:
+        raise SettingsError(
+            "--capacity-share: all tables are on-demand, so that there is no capacity to take a share of; use --rate"
+        )
+    return Limits(options.rate, units)
 
 
 def _add_verify(commands: Any) -> None:

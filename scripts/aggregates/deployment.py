@@ -5,27 +5,22 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
-from aggregator import reconcile
 from aggregator.apply import Result, apply
+from aggregator.deployed import Deployed, Function
+from aggregator.pace import Consumption
 from aggregator.reconcile import Reconciliation, Target
 from aggregator.records import Change
-from aggregator.row_schema import OWN_TABLE
-from aggregator.source import SourceTable
-from aggregator.store import Store
 
-from .settings import REQUEST_SECONDS, Deployed, Settings, SettingsError, read_deployed
+from .settings import Settings
 from .tables import Tables
 
 #: Transactions written at the same time.
 CONCURRENCY = 8
-#: Seconds between two looks at whether the function is still the one that a command began with.
-LOOK_EVERY = 10
 
 
 class Interrupted(Exception):
@@ -72,13 +67,12 @@ class Deployment:
     def __init__(
         self, settings: Settings, client: Callable[..., Any], interruption: Interruption, segments: int = 1
     ) -> None:
-        """``client`` makes boto3 clients from a service's name and ``config``. Raises ``SettingsError``."""
+        """``client`` makes boto3 clients from a service's name and ``config``. Raises ``DeploymentError``."""
         self.settings = settings
         self.clock = interruption
         self._clients = functools.cache(lambda service: client(service))
         self.lambda_client = client("lambda")
-        self.deployed = self._read_deployed()[0]
-        self._looked_at = time.monotonic()
+        self._function = Function(self.lambda_client, settings.function_arn)
         self.threads = ThreadPoolExecutor(CONCURRENCY + segments, thread_name_prefix="work")
         self.dynamodb = client("dynamodb", config=Config(retries={"mode": "standard", "total_max_attempts": 10}))
         described = self.dynamodb.describe_table(TableName=settings.source_table_name)["Table"]
@@ -87,22 +81,13 @@ class Deployment:
         self.source_table_id = str(described.get("TableId", settings.source_table_name))
         #: As of some time in the last six hours, as DynamoDB counts.
         self.item_count = int(described["ItemCount"])
-        schema = self.deployed.schema
-        in_source = schema if self.deployed.aggregate_table == settings.source_table_name else OWN_TABLE
         # The loops of the package retry by themselves.
         once = client("dynamodb", config=Config(retries={"mode": "standard", "total_max_attempts": 1}))
-        self.source, self.scanned = (
-            SourceTable(client, table=settings.source_table_name, key_attributes=key_attributes, schema=in_source)
-            for client in (once, self.dynamodb)
-        )
-        self.store = Store(
-            once,
-            aggregate_table=self.deployed.aggregate_table,
-            ledger_table=self.deployed.ledger_table,
-            definition=self.deployed.definition,
-            ledger_retention=self.deployed.ledger_retention,
-            schema=schema,
-        )
+        #: What the calls of the loops cost.
+        self.consumption = Consumption()
+        self.consumption.watch(once)
+        self.source = self.deployed.source(once, settings.source_table_name, key_attributes)
+        self.store = self.deployed.store(once)
         self.tables = Tables(
             self.dynamodb,
             source_table=settings.source_table_name,
@@ -112,52 +97,52 @@ class Deployment:
             segments=segments,
             at_once=self.threads.map,
             check=interruption.check,
-            schema=schema,
+            schema=self.deployed.schema,
         )
+
+    @property
+    def deployed(self) -> Deployed:
+        """The function as it was when the command began."""
+        return self._function.deployed
 
     def client(self, service: str) -> Any:
         """A client of another service, always the same."""
         return self._clients(service)
 
+    def described_tables(self) -> list[dict[str, Any]]:
+        """The tables that a backfill reads and writes, as DescribeTable tells them."""
+        names = {self.settings.source_table_name, self.deployed.aggregate_table, self.deployed.ledger_table}
+        return [self.dynamodb.describe_table(TableName=name)["Table"] for name in sorted(names)]
+
+    def check_unchanged(self) -> None:
+        """Look from time to time whether the function is the one that the command began with. Raises
+        ``DeploymentError`` where it is not."""
+        self._function.check_unchanged()
+
     def bring(self, targets: Sequence[Target]) -> Reconciliation:
         """:func:`aggregator.reconcile.reconcile`, as long as the function is still the one that this began with.
 
-        Raises ``SettingsError`` where it is not.
+        Raises ``FunctionChanged`` where it is not.
         """
-        self.check_unchanged()
-        return reconcile.reconcile(
-            targets, self.store, self.source, self.deployed.definition, self.clock, self.threads.map
-        )
+        return self._function.bring(targets, self.store, self.source, self.clock, self.threads.map)
 
     def apply(self, changes: Sequence[Change]) -> Result:
-        """:func:`aggregator.apply.apply`. Raises ``SettingsError`` where the function was changed."""
-        self.check_unchanged()
+        """:func:`aggregator.apply.apply`. Raises ``FunctionChanged`` where the function was changed."""
+        self._function.check_unchanged()
         return apply(changes, self.store, self.clock, self.threads.map)
-
-    def check_unchanged(self) -> None:
-        """Raises ``SettingsError`` where the function was changed: what is written from here on would be outdated."""
-        if time.monotonic() - self._looked_at < LOOK_EVERY:
-            return
-        self._looked_at = time.monotonic()
-        if self._read_deployed()[0].identity != self.deployed.identity:
-            raise SettingsError(
-                "the function's code or configuration was changed meanwhile; what was done is safe, run the command "
-                "again"
-            )
 
     def wait_for_earlier_invocations(self, earlier_timeout: int, say: Callable[[str], None]) -> None:
         """Wait until no invocation under an earlier configuration can be running any more.
 
         ``earlier_timeout`` is the function's timeout before its last change; 0: there was none. Raises ``Interrupted``.
         """
-        deployed, now = self._read_deployed()
-        seconds = deployed.seconds_to_wait(now, earlier_timeout) if earlier_timeout else 0.0
-        while deployed.is_updating:
+
+        def updating() -> None:
             say("the function is being updated")
             self.clock.sleep(2)
             self.clock.check()
-            deployed, now = self._read_deployed()
-            seconds = earlier_timeout + REQUEST_SECONDS
+
+        seconds, _ = self._function.seconds_to_wait(earlier_timeout, updating)
         if seconds:
             say(
                 f"waiting for {seconds:.0f} s: so long an invocation of the function as it was before its last change "
@@ -183,13 +168,6 @@ class Deployment:
                 tell()
         for future in futures:
             future.result()
-
-    def _read_deployed(self) -> tuple[Deployed, float]:
-        """The function, and the epoch second by the clock of AWS."""
-        answer = self.lambda_client.get_function_configuration(FunctionName=self.settings.function_arn)
-        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-        now = parsedate_to_datetime(date).timestamp() if date else time.time()
-        return read_deployed(answer), now
 
 
 def connect(endpoint_url: str | None, region: str) -> Callable[..., Any]:

@@ -20,6 +20,7 @@ from aggregator import keys
 from aggregator.buckets import UNITS
 from aggregator.contributions import ALL_TIME, Contribution, Contributions, RowKey
 from aggregator.definition import Aggregate, Definition
+from aggregator.expressions import Expression
 from aggregator.items import AttributePath, Item
 from aggregator.ledger import entry_key
 from aggregator.measures import shares_of
@@ -157,7 +158,7 @@ def _typical(aggregate: Aggregate, group: int, number: int) -> Contributions:
     """What an item with this number adds to a group of an aggregate."""
     moment = (_MOMENT + timedelta(seconds=number)).isoformat()
     item = {"time": {"S": moment}}
-    value: Any = lambda _: Decimal(number) / 100  # noqa: E731 - stands for an expression
+    value = Expression("drawn", "number", lambda _: Decimal(number) / 100)
     measures = [
         replace(it, value=it.value and value, order_by=it.order_by and AttributePath.parse("time"))
         for it in aggregate.measures

@@ -41,12 +41,13 @@ output "function_name" {
 """
 
 #: What the tests change in the README's call: where the module comes from, a name for each run, that it can be
-#: destroyed; and an API, so that every kind of resource is there to be left over.
+#: destroyed; and an API and a state machine, so that every kind of resource is there to be left over.
 OVERRIDE = """
 module "sales" {
   source              = "git::file://REPOSITORY"
   name                = var.name
   deletion_protection = false
+  create_backfill     = true
   create_api          = true
   api                 = { attributes = { order_id = { type = "S" } } }
 }

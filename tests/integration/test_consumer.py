@@ -69,5 +69,6 @@ def _everything(client: Callable[[str], Any]) -> list[str]:
     names += [one["Name"] for one in client("s3").list_buckets()["Buckets"]]
     names += [one["RoleName"] for one in client("iam").list_roles()["Roles"]]
     names += [one["logGroupName"] for one in client("logs").describe_log_groups()["logGroups"]]
+    names += [one["name"] for one in client("stepfunctions").list_state_machines()["stateMachines"]]
     names += [one["name"] for one in client("apigateway").get_rest_apis()["items"]]
     return names

@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from aggregator import apply, definition, reconcile, records
 from aggregator.handler import CONCURRENCY, SAFETY_MARGIN, Aggregator
 from aggregator.row_schema import RowSchema
+from aggregator.segments import Segment, pages
 from aggregator.source import SourceTable
 from aggregator.store import Store
 from aggregator.transactions import MAX_ACTIONS
@@ -94,25 +95,30 @@ class Function:
             state=task.result.get("state"),  # type: ignore[attr-defined]
         )
 
-    def backfill(self, segment: int, total_segments: int, page_size: int) -> None:
-        """Bring every source item of a segment up to date; goes on after crashes where the last page ended."""
-        start: Any = None
-        while True:
+    def backfill(self, number: int, total: int, page_size: int) -> None:
+        """Bring every source item of a segment up to date; who dies goes on from what was remembered at the latest."""
+        segment = Segment(number, total)
+        while not segment.done:
+            start = segment
 
-            def page(context: Context, start: Any = start) -> tuple[bool, Any]:
+            def work(context: Context, start: Segment = start) -> None:
+                nonlocal segment
                 source = self._source()
-                page = source.scan_keys(segment=segment, total_segments=total_segments, start=start, limit=page_size)
-                done = self._reconcile(reconcile.backfill(page.keys), source, context)
-                return not done.left, page.next_start
+                clock = _Clock(self._scheduler, context)
 
-            self._scheduler.log("backfill of segment %s from %s", segment, start)
-            task = self._process(page)
-            if task is None or task.error is not None or not task.result[0]:  # type: ignore[index]
+                def bring(targets: Sequence[reconcile.Target]) -> reconcile.Reconciliation:
+                    return self._reconcile(targets, source, context)
+
+                pace = mock.Mock(page=page_size)
+                for done in pages(start, source, bring, clock, pace):
+                    # Not every page's end is remembered.
+                    if done.done or self._scheduler.random.random() < 0.7:
+                        segment = done
+
+            self._scheduler.log("backfill of segment %s from %s", number, start)
+            task = self._process(work)
+            if task is None or task.error is not None:
                 self._scheduler.sleep(self._scheduler.random.random() * PATIENCE)
-                continue
-            start = task.result[1]  # type: ignore[index]
-            if start is None:
-                return
 
     def replay(self, batch: list[Record]) -> None:
         """Bring the items of records that were given up on up to date; goes on until it is done."""
@@ -163,7 +169,7 @@ class Function:
             self._scheduler.sleep(self._scheduler.random.random() * PATIENCE)
 
     def _reconcile(
-        self, targets: list[reconcile.Target], source: SourceTable, context: Context
+        self, targets: Sequence[reconcile.Target], source: SourceTable, context: Context
     ) -> reconcile.Reconciliation:
         return reconcile.reconcile(
             targets, self._store(), source, self.definition, _Clock(self._scheduler, context), self._run

@@ -352,6 +352,18 @@ MUTANTS = (
         "",
     ),
     Mutant(
+        "a page counts as done whatever is left of it",
+        "segments",
+        "        if done.left:\n            return\n",
+        "",
+    ),
+    Mutant(
+        "a backfill goes on behind a page that could not be read",
+        "segments",
+        "        if page is None:\n            pause(clock, attempt)\n            attempt += 1\n            continue\n",
+        "        if page is None:\n            yield replace(segment, done=True)\n            return\n",
+    ),
+    Mutant(
         "a replay raises the version only",
         "reconcile",
         "computed=compute(self._definition, image, target.entry_key, target.arrived_at),",

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from aggregator import definition
@@ -34,12 +35,23 @@ class Client:
         self.database = database
         self._row_keys = row_keys
         self.before: Callable[[str, dict[str, Any]], None] = lambda name, arguments: None
+        #: Where boto3's clients tell of their calls; here nobody listens.
+        self.meta = SimpleNamespace(events=SimpleNamespace(register=lambda event, handler: None))
+        #: Read and write units by table; a table that is not here is on-demand.
+        self.provisioned: dict[str, tuple[int, int]] = {}
         self._lock = threading.RLock()
 
     def describe_table(self, *, TableName: str) -> dict[str, Any]:  # noqa: N803
-        """What the commands ask of the source table."""
-        count = len(self.database.items(TableName))
-        return {"Table": {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "ItemCount": count}}
+        """What backfills ask of a table."""
+        read, write = self.provisioned.get(TableName, (0, 0))
+        return {
+            "Table": {
+                "TableName": TableName,
+                "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+                "ItemCount": len(self.database.items(TableName)),
+                "ProvisionedThroughput": {"ReadCapacityUnits": read, "WriteCapacityUnits": write},
+            }
+        }
 
     def scan(self, *, IndexName: str | None = None, **arguments: Any) -> dict[str, Any]:  # noqa: N803
         """A scan, also of the ledger's index, which the simulation does not have."""
@@ -95,7 +107,8 @@ class _Lambda:
         assert FunctionName == FUNCTION_ARN
         return {
             "CodeSha256": self._stack.code,
-            "LastModified": "2026-01-01T00:00:00.000+0000",
+            "LastModified": self._stack.modified_at,
+            "LastUpdateStatus": self._stack.update_status(),
             "Environment": {"Variables": self._stack.environment},
         }
 
@@ -125,6 +138,8 @@ class Stack:
         self._more = more
         self.stderr = ""
         self.code = "sha256"
+        self.modified_at = "2026-01-01T00:00:00.000+0000"
+        self.update_status: Callable[[], str] = lambda: "Successful"
         self.deploy(aggregates)
 
     def deploy(self, aggregates: dict[str, Any]) -> None:

@@ -15,12 +15,16 @@ SOURCES = sorted([*ROOT.glob("lambda_src/aggregator/*.py"), *ROOT.glob("scripts/
 SHOWN = {
     "ConfigurationError",
     "DamagedEntry",
+    "DeploymentError",
+    "FunctionChanged",
     "MissingAttribute",
+    "NoProgress",
     "RowSchemaError",
     "SettingsError",
     "UnusableEvent",
     "UnusableItem",
     "UnusableObject",
+    "WrongInput",
 }
 #: Files whose ValueErrors become reasons of quarantined items.
 TIMES = {"times.py"}

@@ -10,13 +10,18 @@ import threading
 import time
 
 import pytest
+from botocore.exceptions import ClientError
 
+from aggregator import deployed
+from aggregator.deployed import DeploymentError
+from aggregator.pace import Consumption, Limits, Pace
 from aggregator.reconcile import Reconciliation
+from aggregator.segments import Segment
 from aggregator.source import SourceTable
-from scripts.aggregates.backfill import Backfill, Pace, Segment, State, StateFile
+from scripts.aggregates.backfill import Backfill, State, StateFile
 from scripts.aggregates.deployment import Interruption
 from scripts.aggregates.progress import Progress, text
-from scripts.aggregates.settings import SettingsError, read_deployed, read_settings
+from scripts.aggregates.settings import SettingsError, read_settings
 from tests.support.function import environment
 from tests.support.stack import SOURCE_TABLE, Stack
 from tests.support.tables import LEDGER_TABLE
@@ -85,7 +90,7 @@ def test_a_backfill_that_is_interrupted_goes_on_where_it_was(stack, tmp_path, mo
 
 
 def test_a_segment_that_dies_between_a_page_and_its_state_does_the_page_again(stack):
-    saved = State(SOURCE_TABLE, "f", CHANGED_AT, [Segment()])
+    saved = State(SOURCE_TABLE, "f", CHANGED_AT, [Segment(0, 1)])
 
     def bring(targets):
         return Reconciliation(written=len(targets))
@@ -103,10 +108,13 @@ def test_a_segment_that_dies_between_a_page_and_its_state_does_the_page_again(st
         def remaining(self):
             return 1.0
 
+        def sleep(self, seconds):
+            raise AssertionError(seconds)
+
     source = SourceTable(stack.client, table=SOURCE_TABLE, key_attributes=["id"])
 
     def segment(state, save):
-        return Backfill(source, bring, Clock(), Pace(None, Clock(), lambda: 0.0), state, save)
+        return Backfill(source, bring, Clock(), Pace(Limits(), Consumption(), Clock(), lambda: 0.0), state, save)
 
     with pytest.raises(Died):
         segment(saved, die).work(0)
@@ -139,7 +147,7 @@ def test_a_change_of_the_aggregates_is_completed_by_a_backfill(stack, tmp_path):
 
 
 def test_a_backfill_stops_when_the_function_is_changed_under_it(stack, tmp_path, monkeypatch):
-    monkeypatch.setattr("scripts.aggregates.deployment.LOOK_EVERY", 0)
+    monkeypatch.setattr("aggregator.deployed.LOOK_EVERY", 0.1)
     pages = []
 
     def deploy(name, arguments):
@@ -147,6 +155,7 @@ def test_a_backfill_stops_when_the_function_is_changed_under_it(stack, tmp_path,
             pages.append(arguments)
             if len(pages) == 3:
                 stack.deploy(BY_PRODUCT)
+                time.sleep(0.15)
 
     stack.client.before = deploy
     code, _ = stack.command(tmp_path, "--segments", "1", "backfill", *NEW)
@@ -155,7 +164,7 @@ def test_a_backfill_stops_when_the_function_is_changed_under_it(stack, tmp_path,
 
 def test_a_state_of_another_definition_is_refused(stack, tmp_path):
     file = tmp_path / "state.json"
-    StateFile(file).save(State(SOURCE_TABLE, "another", CHANGED_AT, [Segment()]))
+    StateFile(file).save(State(SOURCE_TABLE, "another", CHANGED_AT, [Segment(0, 1)]))
     code, _ = stack.command(tmp_path, "backfill", "--state", str(file), *NEW)
     assert (code, "remove the file to begin anew" in stack.stderr) == (2, True)
 
@@ -164,10 +173,10 @@ def test_a_state_from_before_the_function_was_changed_and_changed_back_is_refuse
     """Items that were seen may have been written under the definition in between."""
     file = tmp_path / "state.json"
     fingerprint = stack.definition.fingerprint
-    StateFile(file).save(State(SOURCE_TABLE, fingerprint, CHANGED_AT - 1, [Segment()] * 4))
+    StateFile(file).save(State(SOURCE_TABLE, fingerprint, CHANGED_AT - 1, [Segment(number, 4) for number in range(4)]))
     code, _ = stack.command(tmp_path, "backfill", "--state", str(file), *NEW)
     assert (code, "before the function was changed" in stack.stderr) == (2, True)
-    StateFile(file).save(State(SOURCE_TABLE, fingerprint, CHANGED_AT, [Segment()] * 4))
+    StateFile(file).save(State(SOURCE_TABLE, fingerprint, CHANGED_AT, [Segment(number, 4) for number in range(4)]))
     assert stack.command(tmp_path, "backfill", "--state", str(file), *NEW)[0] == 0
 
 
@@ -183,7 +192,7 @@ def test_a_damaged_entry_ends_a_backfill_with_what_to_do(stack, tmp_path):
 
 @pytest.mark.parametrize("key", [{"id": {"B": b"\x00\xff"}}, {"base64": {"S": "x"}}, {"id": {"N": "1"}}])
 def test_a_state_keeps_keys_of_every_type(key):
-    state = State(SOURCE_TABLE, "f", CHANGED_AT, [Segment(start=key, items=3), Segment(done=True)])
+    state = State(SOURCE_TABLE, "f", CHANGED_AT, [Segment(0, 2, start=key, items=3), Segment(1, 2, done=True)])
     assert State.from_json(state.to_json()) == state
 
 
@@ -193,24 +202,44 @@ def test_a_ledger_whose_entries_expire_is_not_backfilled(tmp_path):
     assert (code, "ledger_retention_days" in stack.stderr) == (2, True)
 
 
-def test_all_segments_together_keep_the_pace():
-    class Clock:
-        time = 0.0
+def test_a_share_of_the_capacity_is_kept_to(stack, tmp_path, monkeypatch):
+    paces = []
+    monkeypatch.setattr(
+        "scripts.aggregates.__main__.Pace", lambda *arguments: paces.append(arguments) or Pace(*arguments)
+    )
+    code, _ = stack.command(tmp_path, "backfill", "--capacity-share", "0.5", *NEW)
+    assert (code, "all tables are on-demand" in stack.stderr) == (2, True)
+    stack.client.provisioned[LEDGER_TABLE] = (80, 60)
+    assert stack.command(tmp_path, "backfill", "--rate", "100000", "--capacity-share", "0.5", *NEW)[0] == 0
+    limits = paces[0][0]
+    assert (limits.items, limits.units) == (100_000, {(LEDGER_TABLE, "read"): 40, (LEDGER_TABLE, "write"): 30})
+    assert stack.rows()["total", "all"]["items"] == "500"
 
-        def sleep(self, seconds):
-            self.time += seconds
 
-    clock = Clock()
-    pace = Pace(50.0, clock, lambda: clock.time)
-    for _ in range(11):
-        pace.take(100)
-    assert clock.time == 20.0
+@pytest.mark.parametrize("share", ["0", "1.5", "-1", "x"])
+def test_a_share_that_is_none_is_refused(stack, tmp_path, share):
+    with pytest.raises(SystemExit):
+        stack.command(tmp_path, "backfill", "--capacity-share", share)
+
+
+def test_a_page_that_is_throttled_is_read_again(stack, tmp_path, monkeypatch):
+    monkeypatch.setattr("aggregator.apply.BACKOFF_CAP", 0.0)
+    answers = iter(["ProvisionedThroughputExceededException", "InternalServerError", None, "ThrottlingException"])
+
+    def throttle(name, arguments):
+        if name == "scan" and (code := next(answers, None)):
+            raise ClientError({"Error": {"Code": code, "Message": ""}}, "Scan")
+
+    stack.client.before = throttle
+    code, printed = stack.command(tmp_path, "--segments", "1", "--json", "backfill", *NEW)
+    assert (code, json.loads(printed)["items"]) == (0, 500)
+    assert next(answers, None) is None
 
 
 def test_an_earlier_invocation_may_run_for_its_timeout_after_the_last_change():
-    deployed = read_deployed(configuration())
-    assert deployed.seconds_to_wait(deployed.modified_at, 900) == 60 + 900 + 30
-    assert deployed.seconds_to_wait(deployed.modified_at + 990, 900) == 0
+    function = deployed.read(configuration())
+    assert function.seconds_to_wait(function.modified_at, 900) == 60 + 900 + 30
+    assert function.seconds_to_wait(function.modified_at + 990, 900) == 0
 
 
 def test_a_function_that_runs_another_package_is_warned_of(stack, tmp_path, monkeypatch):
@@ -227,13 +256,13 @@ def test_a_function_that_runs_another_package_is_warned_of(stack, tmp_path, monk
 @pytest.mark.parametrize(
     ("variables", "reason"),
     [
-        ({"DELIVERY": "watermark"}, "need the ledger"),
+        ({"DELIVERY": "watermark"}, "needs the ledger"),
         ({"AGGREGATES": "nonsense"}, "not one for this version"),
     ],
 )
 def test_a_function_that_cannot_be_worked_with_is_refused(variables, reason):
-    with pytest.raises(SettingsError, match=reason):
-        read_deployed(configuration(**variables))
+    with pytest.raises(DeploymentError, match=reason):
+        deployed.read(configuration(**variables))
 
 
 def test_an_output_that_is_missing_is_told_how_to_add():
@@ -243,7 +272,7 @@ def test_an_output_that_is_missing_is_told_how_to_add():
 
 def test_a_backfill_that_goes_on_tells_of_what_is_left_and_at_which_rate(stack, tmp_path):
     file = tmp_path / "state.json"
-    segments = [Segment(done=True, items=400), Segment()]
+    segments = [Segment(0, 2, done=True, items=400), Segment(1, 2)]
     StateFile(file).save(State(SOURCE_TABLE, stack.definition.fingerprint, CHANGED_AT, segments))
     stack.client.before = lambda name, arguments: time.sleep(0.6) if name == "scan" else None
     stack.command(tmp_path, "backfill", "--state", str(file), *NEW)

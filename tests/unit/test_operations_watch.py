@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -122,8 +123,12 @@ def test_an_aggregate_that_is_not_declared_is_refused_with_those_that_are(stack,
 
 def test_it_ends_when_the_function_is_changed(stack, tmp_path, monkeypatch):
     """What is shown is computed with the definition that it began with."""
-    monkeypatch.setattr("scripts.aggregates.deployment.LOOK_EVERY", 0)
-    deploy = lambda: stack.deploy({"total": AGGREGATES["total"]})  # noqa: E731
+    monkeypatch.setattr("aggregator.deployed.LOOK_EVERY", 0.1)
+
+    def deploy():
+        stack.deploy({"total": AGGREGATES["total"]})
+        time.sleep(0.15)
+
     code, _, _ = watch(stack, tmp_path, monkeypatch, "watch", between=deploy, looks=9)
     assert (code, "changed meanwhile" in stack.stderr) == (2, True)
 
