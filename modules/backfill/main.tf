@@ -114,6 +114,7 @@ resource "aws_iam_role_policy" "state_machine" {
 
 resource "aws_lambda_function" "this" {
   # checkov:skip=CKV_AWS_50:An execution's history says how long each step took.
+  # checkov:skip=CKV_AWS_115:max_concurrency of the state machine limits it.
   # checkov:skip=CKV_AWS_116:A dead letter queue is for asynchronous invocations; a step that fails is in the execution.
   # checkov:skip=CKV_AWS_117:Without a VPC the function takes no connections either.
   # checkov:skip=CKV_AWS_272:It has to have the package of the aggregator's function, and checks that it does.
