@@ -4,15 +4,21 @@ LocalStack does not enforce policies. So the calls are recorded where the code m
 deployed stack, and compared with the policy that Terraform has given the role.
 """
 
-from collections.abc import Callable
+import base64
+import gzip
+import json
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from aggregator.backfill import Backfill
 from aggregator.handler import Aggregator
+from aggregator.read_api.handler import ReadApi
 from tests.integration.pipeline import Pipeline, keys, order_line
 from tests.support.permissions import Permission, Recorder, given, refused
+from tests.support.read_api import event
 
 pytestmark = pytest.mark.localstack
 
@@ -74,30 +80,101 @@ class Stream:
         }
 
 
-def test_the_aggregators_role_gives_what_its_calls_need_and_nothing_else(
-    pipeline: Pipeline, client: Callable[[str], Any], new_client: Callable[[str], Any]
-):
-    function = client("lambda").get_function_configuration(FunctionName=pipeline.outputs["function_name"])
-    stream_arn = pipeline.outputs["source_stream_arn"]
-    recorder = Recorder(stream_arn.split("/stream/")[0])
+class Stack:
+    """The functions of a deployed stack, run here with their environments, their calls recorded."""
+
+    def __init__(self, pipeline: Pipeline, client: Callable[[str], Any], new_client: Callable[[str], Any]) -> None:
+        self.client = client
+        self._new_client = new_client
+        self._name = pipeline.outputs["function_name"].removesuffix("-aggregator")
+        self.stream_arn = pipeline.outputs["source_stream_arn"]
+        self.recorder = Recorder(self.stream_arn.split("/stream/")[0])
+
+    def environment(self, function: str) -> dict[str, str]:
+        configuration = self.client("lambda").get_function_configuration(FunctionName=f"{self._name}-{function}")
+        variables: dict[str, str] = configuration["Environment"]["Variables"]
+        return variables
+
+    def recorded(self, service: str) -> Any:
+        return self.recorder.watch(self._new_client(service))
+
+    def compare(self, function: str) -> None:
+        """What was called so far with what the role of a function gives."""
+        policy = policy_of(f"{self._name}-{function}", self.client)
+        assert refused(policy, self.recorder.needed) == []
+        assert by_the_code(policy) == self.recorder.needed
+
+
+@pytest.fixture
+def stack(pipeline: Pipeline, client: Callable[[str], Any], new_client: Callable[[str], Any]) -> Stack:
+    return Stack(pipeline, client, new_client)
+
+
+@pytest.fixture
+def run() -> Iterator[Any]:
     with ThreadPoolExecutor(4) as threads:
-        aggregator = Aggregator(
-            function["Environment"]["Variables"], lambda: recorder.watch(new_client("dynamodb")), threads.map
-        )
-        stream = Stream(stream_arn)
-        first = order_line("permissions", quantity={"N": "9"})
-        larger = order_line("permissions", 2, quantity={"N": "50"})
-        moved = order_line("permissions", country={"S": "Elsewhere"})
-        bad = order_line("permissions", quantity={"S": "nine"})
-        batches = [
-            stream.batch((None, first), (None, larger)),
-            stream.batch((larger, None)),  # the next extreme has to be found
-            stream.batch((first, moved)),  # a row loses its last item
-            stream.batch((first, bad)),  # the image before is not what was applied: entries are read
-            stream.batch((bad, None)),
-        ]
-        for batch in [*batches, batches[0]]:
-            assert aggregator.handle(batch, Context())["batchItemFailures"] == []
-    policy = policy_of(function["Role"].rsplit("/", 1)[1], client)
-    assert refused(policy, recorder.needed) == []
-    assert by_the_code(policy) == recorder.needed
+        yield threads.map
+
+
+def test_the_aggregators_role_gives_what_its_calls_need_and_nothing_else(stack: Stack, run: Any):
+    aggregator = Aggregator(stack.environment("aggregator"), lambda: stack.recorded("dynamodb"), run)
+    stream = Stream(stack.stream_arn)
+    first = order_line("permissions", quantity={"N": "9"})
+    larger = order_line("permissions", 2, quantity={"N": "50"})
+    moved = order_line("permissions", country={"S": "Elsewhere"})
+    bad = order_line("permissions", quantity={"S": "nine"})
+    batches = [
+        stream.batch((None, first), (None, larger)),
+        stream.batch((larger, None)),  # the next extreme has to be found
+        stream.batch((first, moved)),  # a row loses its last item
+        stream.batch((first, bad)),  # the image before is not what was applied: entries are read
+        stream.batch((bad, None)),
+    ]
+    for batch in [*batches, batches[0]]:
+        assert aggregator.handle(batch, Context())["batchItemFailures"] == []
+    stack.compare("aggregator")
+
+
+def test_the_readers_role_gives_what_its_calls_need_and_nothing_else(stack: Stack):
+    api = ReadApi(stack.environment("read"), lambda: stack.recorded("dynamodb"))
+    for address in (
+        "/aggregates/sales_by_country/rows?group.country=Testland",
+        "/aggregates/sales_by_product_day/rows?group.stock_code=T1&bucket=day&from=2010-12-01&to=2010-12-31",
+        "/aggregates/sales_by_country/groups",
+    ):
+        assert api.handle(event(address))["statusCode"] == 200
+    stack.compare("read")
+
+
+def test_the_backfills_role_gives_what_its_calls_need_and_nothing_else(stack: Stack, pipeline: Pipeline, run: Any):
+    # Entries of other aggregates, with newer versions than the stream will bring: only the backfill changes them.
+    variables = stack.environment("aggregator")
+    fewer = json.loads(gzip.decompress(base64.b64decode(variables["AGGREGATES"])))
+    del fewer["sales_total"]
+    earlier = {**variables, "AGGREGATES": base64.b64encode(gzip.compress(json.dumps(fewer).encode())).decode()}
+    earlier_function = Aggregator(earlier, lambda: stack.client("dynamodb"), run)
+    stream = Stream(stack.stream_arn)
+    name, earlier_country, later_country = "backfill permissions", {"S": "Earlier"}, {"S": "Later"}
+    stays = order_line(name, 1, country=earlier_country)
+    # It was the largest of a row that others are in, and the last of another one.
+    before = [stays, order_line(name, 2, country=earlier_country, quantity={"N": "9"}, stock_code={"S": "Earlier"})]
+    after = [stays, order_line(name, 2, country=later_country, stock_code={"S": "Later"})]
+    try:
+        earlier_function.handle(stream.batch(*((None, item) for item in before)), Context())
+        for item in [*after, order_line(name, 3)]:
+            pipeline.put(**item)
+        pipeline.drain()
+        backfill = Backfill(stack.environment("backfill"), stack.recorded, run)
+        # The function as it is deployed has just been made; nobody waits here.
+        plan = backfill.handle({"input": {"earlier_timeout": 0, "segments": 1}}, Context())
+        step = {"plan": plan["plan"], "segment": plan["segments"][0]}
+        while not step["segment"]["done"]:
+            step = backfill.handle(step, Context())
+        assert {row.get("items") for key, row in pipeline.rows().items() if "Earlier" in key[0]} == {"1"}
+        stack.compare("backfill")
+    finally:
+        for item in [*after, order_line(name, 3)]:
+            pipeline.delete(**keys([item])[0])
+        pipeline.drain()
+        now = Aggregator(variables, lambda: stack.client("dynamodb"), run)
+        now.handle(stream.batch(*((item, None) for item in after)), Context())

@@ -1,4 +1,4 @@
-"""Which permissions calls to DynamoDB need, and what a policy allows."""
+"""Which permissions calls to DynamoDB and Lambda need, and what a policy allows."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ _IN_TRANSACTION = {
 
 
 class Recorder:
-    """The permissions that the calls of boto3 DynamoDB clients need."""
+    """The permissions that the calls of boto3 clients of DynamoDB and Lambda need."""
 
     def __init__(self, table_arn: str) -> None:
         """``table_arn`` is the ARN of any table of the account and region that the calls go to."""
@@ -29,11 +29,13 @@ class Recorder:
 
     def watch(self, client: Any) -> Any:
         """Record what a client calls from now on; returns the client."""
-        client.meta.events.register("provide-client-params.dynamodb", self._record)
+        client.meta.events.register("provide-client-params", self._record)
         return client
 
     def _record(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
-        if model.name == "TransactWriteItems":
+        if model.service_model.service_name == "lambda":
+            self.needed.add((f"lambda:{model.name}", params["FunctionName"]))
+        elif model.name == "TransactWriteItems":
             for action in params["TransactItems"]:
                 ((kind, request),) = action.items()
                 self._add(_IN_TRANSACTION[kind], request["TableName"])
