@@ -95,7 +95,7 @@ variable "aggregate_table" {
 
   validation {
     condition     = length(distinct(compact([coalesce(var.aggregate_table.hash_key, "pk"), var.aggregate_table.hash_key == null ? "sk" : var.aggregate_table.range_key, var.aggregate_table.ttl_attribute]))) == (var.aggregate_table.hash_key != null && var.aggregate_table.range_key == null ? 2 : 3)
-    error_message = "aggregate_table: hash_key, range_key and ttl_attribute need different names."
+    error_message = "aggregate_table: give hash_key, range_key and ttl_attribute different names."
   }
 
   validation {
@@ -188,7 +188,7 @@ variable "ledger_retention_days" {
 
   validation {
     condition     = var.ledger_retention_days == null ? true : var.append_only
-    error_message = "ledger_retention_days: it needs append_only = true. Without the entry of an item its next change could not take back what it had added."
+    error_message = "ledger_retention_days: set append_only = true, or leave ledger_retention_days out. Without the entry of an item its next change could not take back what it had added."
   }
 
   validation {
@@ -321,7 +321,7 @@ variable "log_retention_days" {
 
   validation {
     condition     = contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
-    error_message = "log_retention_days: CloudWatch accepts 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653 days, and 0 for ever."
+    error_message = "log_retention_days: use what CloudWatch accepts: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653 days, and 0 for ever."
   }
 }
 
@@ -400,7 +400,7 @@ variable "event_source_mapping" {
 
   validation {
     condition     = var.event_source_mapping.batch_size <= 10 || var.event_source_mapping.maximum_batching_window_seconds >= 1
-    error_message = "event_source_mapping: a batch_size above 10 needs a maximum_batching_window_seconds of at least 1."
+    error_message = "event_source_mapping: give a batch_size above 10 a maximum_batching_window_seconds of at least 1."
   }
 
   validation {
@@ -420,7 +420,7 @@ variable "event_source_mapping" {
 
   validation {
     condition     = length(var.event_source_mapping.filter_patterns) <= 5
-    error_message = "event_source_mapping.filter_patterns: Lambda takes at most 5 patterns. One pattern may list several values."
+    error_message = "event_source_mapping.filter_patterns: use at most 5 patterns, as Lambda does. One pattern may list several values."
   }
 
   # The key of an item never changes, everything else may: a filter on an attribute would hide the change by which an

@@ -27,7 +27,7 @@ variable "source_table" {
       for key in [var.source_table.hash_key, var.source_table.range_key] :
       key == null ? true : contains(["S", "N", "B"], key.type)
     ])
-    error_message = "source_table: the type of a key is \"S\" (string), \"N\" (number) or \"B\" (binary)."
+    error_message = "source_table: use \"S\" (string), \"N\" (number) or \"B\" (binary) as the type of a key."
   }
 
   validation {

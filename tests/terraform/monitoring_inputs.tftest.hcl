@@ -229,3 +229,17 @@ run "a_function_that_is_no_function_is_refused" {
 
   expect_failures = [var.function]
 }
+
+run "a_table_called_what_no_alarm_can_be_called_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/monitoring"
+  }
+
+  variables {
+    tables = { "Source Table" = "sales-source" }
+  }
+
+  expect_failures = [var.tables]
+}

@@ -344,3 +344,18 @@ run "no_capacity_at_all_is_refused" {
 
   expect_failures = [var.provisioned_capacity]
 }
+
+run "more_indexes_than_a_table_can_have_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/tables"
+  }
+
+  variables {
+    source_table    = { hash_key = { name = "id", type = "S" } }
+    ranked_measures = [for number in range(21) : "measure_${number}"]
+  }
+
+  expect_failures = [var.ranked_measures]
+}
