@@ -3,7 +3,7 @@
 PYTHON     := .venv/bin/python
 TERRAFORM  := $(PYTHON) scripts/terraform
 # Every folder that is a Terraform module by itself.
-MODULES    := . $(wildcard modules/*) $(wildcard examples/*)
+MODULES    := . $(wildcard modules/*) $(wildcard examples/*) examples/existing-table/owner
 
 .DEFAULT_GOAL := help
 
@@ -80,6 +80,7 @@ reference: setup ## Write the tables of inputs and outputs into the READMEs of t
 .PHONY: clean
 clean: ## Stop LocalStack and remove all that the scripts have made
 	@python3 scripts/localstack stop
-	rm -rf .venv .checkov .localstack .terraform-cli .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .checkov .localstack .terraform-cli .pytest_cache .mypy_cache .ruff_cache .hypothesis release
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name .terraform -type d -prune -exec rm -rf {} +
 	find . -name .terraform.lock.hcl -delete

@@ -29,7 +29,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from benchmarks import counted, local_pipeline
+from benchmarks import local_pipeline, noted_writes
 from benchmarks.local_pipeline import AGGREGATE_TABLE, LEDGER_TABLE, SOURCE_TABLE
 from scripts.demo import aggregates, orders
 from scripts.demo.orders import OrderLine
@@ -66,7 +66,7 @@ def _run(options: argparse.Namespace, pipeline: local_pipeline.LocalPipeline, co
                 command.backfill(kill * options.items // (options.kills + 1))
             result = command.backfill(None)
             seconds = time.monotonic() - began
-        writes = counted.read(command.notes)
+        writes = noted_writes.read(command.notes)
         print(
             f"backfill: {result['items']:,} items in {seconds:,.0f} s, {result['items'] / seconds:,.0f} a second, in "
             f"{options.segments} segments, killed {options.kills} times; meanwhile {traffic.count:,} writes, "
@@ -135,7 +135,7 @@ class _Command:
         return {}
 
     def _start(self, *arguments: str) -> subprocess.Popen[str]:
-        call = [sys.executable, "-m", "benchmarks.counted", str(self.notes), *self._call, *arguments]
+        call = [sys.executable, "-m", "benchmarks.noted_writes", str(self.notes), *self._call, *arguments]
         return subprocess.Popen(call, stdout=subprocess.PIPE, text=True, env=self._environment)
 
     def _seen(self) -> int:

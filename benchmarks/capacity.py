@@ -2,7 +2,8 @@
 
 A write unit for each kilobyte begun of the larger of the item before and after, of a refused write of the item that is
 there, twice that in a transaction; a read unit for each 4 KB begun, half of it where the read is eventually consistent
-(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html).
+(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html). Units of
+indexes are not among them: see ``Counter`` in benchmarks/cost.py.
 """
 
 from collections import Counter

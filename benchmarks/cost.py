@@ -43,14 +43,6 @@ class Counter(Metered):
         super().__init__(database)
         self._ranked = ranked
 
-    def update_item(self, **arguments: Any) -> Any:
-        self._factor = 1
-        return self._database.update_item(**arguments)
-
-    def delete_item(self, **arguments: Any) -> Any:
-        self._factor = 1
-        return self._database.delete_item(**arguments)
-
     def _commit(self, changes: list[Any]) -> None:
         super()._commit(changes)
         for _, _, old, new in changes:

@@ -11,6 +11,7 @@ out. So is the age of records, whose times DynamoDB Local cuts to the minute. Th
 scripts/cost for the same batches, because DynamoDB Local's are not what AWS charges.
 """
 
+import argparse
 import itertools
 import json
 import sys
@@ -188,6 +189,7 @@ def draw(widgets: Sequence[dict[str, Any]], lines: Sequence[Line], picture: Path
 
 def main() -> int:
     """Apply, record, draw, take down."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as state:
         variables = {"name": "retail-picture", "deletion_protection": False, "create_monitoring": True}
         stack = Stack(ROOT / "examples" / "complete", Path(state), variables)

@@ -48,36 +48,7 @@ PAUSE = 0.2
 TIMEOUT = 120
 
 #: The aggregates of examples/complete, which scripts/demo/orders.py recomputes.
-AGGREGATES: dict[str, Any] = {
-    "sales_by_product_day": {
-        "group_by": ["stock_code"],
-        "where": "quantity > 0",
-        "time_bucket": {"attribute": "invoice_date", "unit": "day", "timezone": "Europe/London"},
-        "measures": {
-            "lines": {"function": "count"},
-            "quantity": {"function": "sum", "value": "quantity"},
-            "revenue": {"function": "sum", "value": "quantity * unit_price"},
-        },
-    },
-    "sales_by_country": {
-        "group_by": ["country"],
-        "measures": {
-            "lines": {"function": "count"},
-            "revenue": {"function": "sum", "value": "quantity * unit_price"},
-            "unit_price": {"function": "avg", "value": "unit_price"},
-            "largest": {"function": "max", "value": "quantity * unit_price"},
-            "invoices": {"function": "distinct", "value": "invoice_no"},
-        },
-        "rank_by": "revenue",
-    },
-    "sales_total": {
-        "measures": {
-            "lines": {"function": "count"},
-            "quantity": {"function": "sum", "value": "quantity"},
-            "revenue": {"function": "sum", "value": "quantity * unit_price"},
-        },
-    },
-}
+AGGREGATES: dict[str, Any] = json.loads((Path(__file__).parent / "demo_aggregates.json").read_text())
 
 
 @dataclass(frozen=True)

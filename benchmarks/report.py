@@ -91,7 +91,8 @@ Written by `python -m benchmarks.compare`; [docs/performance.md](../../docs/perf
 how to read it. Medians of {results.rounds} rounds in which all took turns, on {os.cpu_count()} processors, Python
 {platform.python_version()}, botocore {botocore.__version__}. Rates and times are this machine's at that time: read the
 ratios. Batches have {BATCH_SIZE:,} records; the stub answers a call after {SINGLE_MS} ms and a transaction after
-{TRANSACTION_MS} ms. Calls and write units are counted, and the same on any machine.
+{TRANSACTION_MS} ms. Calls and write units are counted, those of tables
+without their indexes, and the same on any machine.
 
 {plots}"""
 

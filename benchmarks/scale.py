@@ -7,6 +7,7 @@ lowest of some rounds. Contention is measured on DynamoDB Local, which refuses a
 DynamoDB does, with as many handlers at a time as there are shards.
 """
 
+import argparse
 import json
 import logging
 import subprocess
@@ -201,6 +202,7 @@ def contend(*, shards: int, delivery: str, parts: int) -> dict[str, float]:
 
 def main() -> None:
     """Print all curves in Markdown."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter).parse_args()
     for name, points in curves():
         print(curve_table(name, points), end="\n\n", flush=True)
     print(table_sizes(), end="\n\n", flush=True)

@@ -28,7 +28,7 @@ def reference(module: Path) -> str:
     outputs = _blocks(module / "outputs.tf", "output")
     lines = ["| input | description | type | default |", "| --- | --- | --- | --- |"]
     lines += [
-        f"| `{name}` | {_cell(it['description'])} | `{_type(it['type'])}` | {_default(it)} |"
+        f"| `{name}` | {_cell(it['description'])}{_defaults(it['type'])} | `{_type(it['type'])}` | {_default(it)} |"
         for name, it in inputs.items()
     ]
     lines += ["", "| output | description |", "| --- | --- |"]
@@ -63,6 +63,24 @@ def _type(expression: str) -> str:
     """The type without the attributes of objects, which the description lists."""
     text = expression.removeprefix("${").removesuffix("}")
     return re.sub(r"object\(\{.*\}\)", "object", text, flags=re.DOTALL)
+
+
+def _defaults(expression: str) -> str:
+    """What is taken for attributes of an object that are left out, by their paths; nothing where there is no such."""
+    path: list[str] = []
+    name = ""
+    found = []
+    tokens = r"\{\}|(\w+) = |(object\(\{)|(\}\))|optional\((?:bool|number|string), ([^()]+)\)"
+    for token in re.finditer(tokens, expression):
+        name = token[1] or name
+        if token[2]:
+            path.append(name)
+        elif token[3]:
+            path.pop()
+        elif token[4]:
+            # The first is the variable's own object, or what each of its elements is.
+            found.append(f"`{'.'.join([*path[1:], name])}` = {token[4]}")
+    return f"<br>Left out: {', '.join(found)}." if found else ""
 
 
 def _default(variable: dict[str, Any]) -> str:

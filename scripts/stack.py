@@ -29,10 +29,11 @@ class Stack:
     @property
     def has_state(self) -> bool:
         """Whether an apply has left a state, which may name resources that exist."""
-        return self._state.is_file()
+        return self.state.is_file()
 
     @property
-    def _state(self) -> Path:
+    def state(self) -> Path:
+        """The file of the state."""
         return self._state_folder / "terraform.tfstate"
 
     @property
@@ -60,16 +61,16 @@ class Stack:
 
     def resources(self) -> list[str]:
         """The addresses of the resources in the state."""
-        return self._terraform("state", "list", f"-state={self._state}").stdout.split()
+        return self._terraform("state", "list", f"-state={self.state}").stdout.split()
 
     def outputs(self) -> dict[str, Any]:
         """The values of the configuration's outputs."""
-        shown = json.loads(self._terraform("output", "-json", f"-state={self._state}").stdout)
+        shown = json.loads(self._terraform("output", "-json", f"-state={self.state}").stdout)
         return {name: output["value"] for name, output in shown.items()}
 
     @property
     def _options(self) -> tuple[str, ...]:
-        return f"-state={self._state}", f"-var-file={self._variable_file}", "-input=false", "-no-color"
+        return f"-state={self.state}", f"-var-file={self._variable_file}", "-input=false", "-no-color"
 
     def _terraform(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess[str]:
         environment = {

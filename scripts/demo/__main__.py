@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
         with _running(backend, endpoint, stack, state_folder, keep=options.keep):
             run(stack, orders.read()[: options.lines])
             if options.keep:
-                tell_how_to_look_further(stack.outputs())
+                tell_how_to_look_further(stack.outputs(), stack.state.relative_to(ROOT))
     except (DemoError, RunnerError, StackError, TerraformError) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return 1
@@ -276,9 +276,9 @@ def render(rows: Rows) -> Table:
     return table
 
 
-def tell_how_to_look_further(outputs: dict[str, Any]) -> None:
-    """Commands to go on with, for the AWS CLI."""
-    console.print("It is still running. To look further, with the AWS CLI:", style="bold")
+def tell_how_to_look_further(outputs: dict[str, Any], state: Path) -> None:
+    """Commands to go on with, in the repository's folder: the AWS CLI, the API, the operators' commands."""
+    console.print("It is still running. To look further, with the AWS CLI and curl:", style="bold")
     table = outputs["aggregate_table_name"]
     line = '{"line_no": 1, "stock_code": "85123A", "description": "", "quantity": 6, "unit_price": 2.55, '
     line += '"invoice_date": "2010-12-01 08:26:00", "country": "France"}'
@@ -286,8 +286,11 @@ def tell_how_to_look_further(outputs: dict[str, Any]) -> None:
         'eval "$(python3 scripts/localstack env)"',
         f"aws dynamodb get-item --table-name {table} "
         """--key '{"pk": {"S": "sales_by_country#France"}, "sk": {"S": "all"}}'""",
-        f"curl $AWS_ENDPOINT_URL/_aws/execute-api/{outputs['api_id']}/{outputs['api_stage_name']}/items "
-        f"--header 'content-type: application/json' --data '{line}'",
+        f'API="$AWS_ENDPOINT_URL/_aws/execute-api/{outputs["api_id"]}/{outputs["api_stage_name"]}"',
+        'curl "$API/aggregates/sales_by_country/groups?limit=3"',
+        f"""curl "$API/items" --header 'content-type: application/json' --data '{line}'""",
+        f"terraform output -state={state} -json > outputs.json",
+        ".venv/bin/python -m scripts.aggregates --outputs outputs.json status",
         f"aws dynamodb scan --table-name {outputs['ledger_table_name']} --index-name quarantined",
         f"aws logs filter-log-events --log-group-name {outputs['log_group_name']} "
         "--query 'events[].message' --output text",

@@ -17,7 +17,7 @@ from scripts.api_client import ApiClient
 from scripts.localstack import server
 from scripts.localstack.settings import ROOT, Endpoint, Folder
 from scripts.stack import Stack
-from tests.integration.pipeline import Pipeline
+from tests.integration.pipeline import Pipeline, applied
 
 #: What a configuration has beside the README's module call.
 REST = """
@@ -85,14 +85,14 @@ def new_client(_localstack: None) -> Callable[[str], Any]:
 def complete_stack(_localstack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """examples/complete, applied under a name of its own."""
     variables = {"name": f"it-{uuid.uuid4().hex[:8]}", "deletion_protection": False}
-    yield from _applied(Stack(ROOT / "examples" / "complete", tmp_path_factory.mktemp("complete"), variables))
+    yield from applied(Stack(ROOT / "examples" / "complete", tmp_path_factory.mktemp("complete"), variables))
 
 
 @pytest.fixture(scope="session")
 def same_table_stack(_localstack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """examples/same-table, applied under a name of its own."""
     variables = {"name": f"it-{uuid.uuid4().hex[:8]}", "deletion_protection": False}
-    yield from _applied(Stack(ROOT / "examples" / "same-table", tmp_path_factory.mktemp("same-table"), variables))
+    yield from applied(Stack(ROOT / "examples" / "same-table", tmp_path_factory.mktemp("same-table"), variables))
 
 
 @pytest.fixture(scope="session")
@@ -105,16 +105,7 @@ def git_stack(_localstack: None, tmp_path_factory: pytest.TempPathFactory) -> It
     (folder / "rest.tf").write_text(REST)
     (folder / "override.tf").write_text(OVERRIDE.replace("REPOSITORY", str(repository)))
     variables = {"name": f"it-{uuid.uuid4().hex[:8]}"}
-    yield from _applied(Stack(folder, tmp_path_factory.mktemp("git"), variables))
-
-
-def _applied(stack: Stack) -> Iterator[Stack]:
-    stack.init()
-    try:
-        stack.apply()
-        yield stack
-    finally:
-        stack.destroy()
+    yield from applied(Stack(folder, tmp_path_factory.mktemp("git"), variables))
 
 
 def _published(folder: Path) -> Path:

@@ -2,16 +2,27 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from scripts.api_client import ApiClient
+from scripts.stack import Stack
 from tests.support.stream import as_lambda_delivers
 from tests.support.tables import entries, rows, scan
 
 #: Seconds until a change has to be in the rows. Delivery takes about two on LocalStack, more on a loaded machine.
 PATIENCE = 60
+
+
+def applied(stack: Stack) -> Iterator[Stack]:
+    """What a fixture yields from: the stack while it is applied. It is taken down after that, also where that fails."""
+    stack.init()
+    try:
+        stack.apply()
+        yield stack
+    finally:
+        stack.destroy()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import pytest
 from scripts.localstack.settings import ROOT
 from scripts.stack import Stack
 from tests.integration.commands import command, run, written
-from tests.integration.pipeline import Pipeline, eventually
+from tests.integration.pipeline import Pipeline, applied, eventually
 
 pytestmark = pytest.mark.localstack
 
@@ -76,13 +76,8 @@ def stack(_localstack: None, tmp_path: Path) -> Iterator[Stack]:
     """A stack of its own, with the aggregates as they are before."""
     (tmp_path / "configuration").mkdir()
     declare(tmp_path / "configuration", BEFORE)
-    stack = Stack(tmp_path / "configuration", tmp_path / "state", {"name": f"it-{uuid.uuid4().hex[:8]}"})
-    stack.init()
-    try:
-        stack.apply()
-        yield stack
-    finally:
-        stack.destroy()
+    variables = {"name": f"it-{uuid.uuid4().hex[:8]}"}
+    yield from applied(Stack(tmp_path / "configuration", tmp_path / "state", variables))
 
 
 class Traffic:

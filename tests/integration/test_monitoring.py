@@ -11,7 +11,7 @@ import pytest
 from aggregator import metrics
 from scripts.localstack.settings import ROOT
 from scripts.stack import Stack
-from tests.integration.pipeline import Pipeline, eventually, order_line
+from tests.integration.pipeline import Pipeline, applied, eventually, order_line
 
 pytestmark = pytest.mark.localstack
 
@@ -92,13 +92,8 @@ def monitoring(client: Callable[[str], Any], tmp_path: Path) -> Iterator[Stack]:
     """modules/monitoring alone, applied. Without tags, which LocalStack does not keep when it makes an alarm."""
     (tmp_path / "configuration").mkdir()
     (tmp_path / "configuration" / "main.tf").write_text(CONFIGURATION.replace("ROOT", str(ROOT)))
-    stack = Stack(tmp_path / "configuration", tmp_path / "state", {"name": f"it-{uuid.uuid4().hex[:8]}"})
-    stack.init()
-    try:
-        stack.apply()
-        yield stack
-    finally:
-        stack.destroy()
+    variables = {"name": f"it-{uuid.uuid4().hex[:8]}"}
+    yield from applied(Stack(tmp_path / "configuration", tmp_path / "state", variables))
 
 
 def test_cloudwatch_takes_the_alarms_and_the_dashboard_and_keeps_them_as_they_are(

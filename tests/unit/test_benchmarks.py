@@ -150,3 +150,10 @@ def test_the_memory_of_a_process_is_its_own_not_that_of_its_parent():
     before = bytearray(300_000_000)
     done = subprocess.run([sys.executable, "-c", program], cwd=engines.ROOT, capture_output=True, text=True, check=True)
     assert len(before) > int(done.stdout)
+
+
+@pytest.mark.parametrize("long", ["backfill_under_load", "compare", "dashboard", "scale"])
+def test_a_measurement_that_takes_long_does_not_begin_when_it_is_asked_what_it_is(long):
+    command = [sys.executable, "-m", f"benchmarks.{long}", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=engines.ROOT, timeout=60)
+    assert (done.returncode, done.stdout.startswith("usage: ")) == (0, True), done.stderr

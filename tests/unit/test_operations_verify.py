@@ -7,6 +7,7 @@ import threading
 import time
 import zlib
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -270,6 +271,11 @@ def damage_by(stack, *names):
 
 def entry(stack, pk):
     return stack.tables.entries([pk])[pk]
+
+
+def test_the_page_says_how_many_kinds_of_damage_there_are():
+    page = Path(__file__).parents[2] / "docs" / "exactness.md"
+    assert f"Each of {len(DAMAGE)} kinds of damage" in " ".join(page.read_text().split())
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

@@ -2,7 +2,9 @@
 
 import csv
 from decimal import Decimal
+from pathlib import Path
 
+from scripts.demo.__main__ import console, tell_how_to_look_further
 from scripts.demo.aggregates import differences
 from scripts.demo.orders import DATA, read, recompute
 
@@ -45,3 +47,14 @@ def test_every_difference_is_found():
     del found["sales_by_country#United Kingdom", "all"]
     wrong = [line.split(": ")[0] for line in differences(found, expected)]
     assert wrong == ["alien all", "sales_by_country#United Kingdom all", "sales_total all"]
+
+
+def test_a_demo_that_is_kept_says_how_to_follow_the_pages():
+    names = ("aggregate_table_name", "ledger_table_name", "log_group_name", "api_id", "api_stage_name")
+    with console.capture() as shown:
+        tell_how_to_look_further({name: f"the-{name}" for name in names}, Path(".localstack/demo/terraform.tfstate"))
+    lines = [line.strip() for line in shown.get().splitlines()]
+    # What docs/api.md and docs/operations.md begin with.
+    assert 'API="$AWS_ENDPOINT_URL/_aws/execute-api/the-api_id/the-api_stage_name"' in lines
+    assert "terraform output -state=.localstack/demo/terraform.tfstate -json > outputs.json" in lines
+    assert any(line.startswith('curl "$API/items"') for line in lines)

@@ -21,7 +21,9 @@ variable "limits" {
   EOT
   type = map(object({
     rate  = optional(number, 1)
-    burst = optional(object({ size = number }))
+    burst = optional(object({ size = number, unit = optional(string, "second") }))
+    from  = optional(string)
+    each  = optional(map(object({ until = optional(bool, false) })), {})
   }))
   default = {}
 }
@@ -64,7 +66,8 @@ def test_a_row_of_the_tables_is_one_line_with_nothing_that_markdown_would_swallo
         "| input | description | type | default |",
         "| --- | --- | --- | --- |",
         "| `name` | Prefix of &lt;name>-a \\| &lt;name>-b, for tags[\\*] and `tags[*] < 2`. | `string` | required |",
-        "| `limits` | Limits.<br>• `rate`: a second.<br>&nbsp;&nbsp;• `burst`: at once. | `map(object)` | `{}` |",
+        "| `limits` | Limits.<br>• `rate`: a second.<br>&nbsp;&nbsp;• `burst`: at once.<br>"
+        'Left out: `rate` = 1, `burst.unit` = "second", `each.until` = false. | `map(object)` | `{}` |',
         '| `delivery` | Say "ledger". | `string` | `"ledger"` |',
         "| `enabled` | Whether. | `bool` | `true` |",
         "| `key` | Key. | `list(string)` | `null` |",

@@ -1,6 +1,6 @@
 """A command of scripts/aggregates, as it is, that notes each write to DynamoDB before it is sent.
 
-    python -m benchmarks.counted NOTES ARGUMENTS...
+    python -m benchmarks.noted_writes NOTES ARGUMENTS...
 
 A line a write: its kind, and how many actions it has. They are written by the system call, one by one, so that they
 survive a SIGKILL.
