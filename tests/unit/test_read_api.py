@@ -634,6 +634,17 @@ def test_an_answer_that_is_known_is_not_sent_again_until_it_changes(shop):
     assert shop.get("/aggregates", If_None_Match=listed.headers["ETag"]).status == 304
 
 
+def test_a_page_that_has_become_the_last_is_another_answer_though_its_rows_are_as_they_were(shop):
+    shop.order(1, price=5)
+    shop.order(2, product="water", price=1)
+    address = "/aggregates/ranking/groups?at=2026-01&limit=1&format=csv"
+    first = shop.get(address)
+    shop.stack.delete("2")
+    last = shop.get(address, If_None_Match=first.headers["ETag"])
+    assert ("Link" in first.headers, "Link" in last.headers) == (True, False)
+    assert (last.status, last.body) == (200, first.body)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # CSV
 # ---------------------------------------------------------------------------------------------------------------------
@@ -678,7 +689,7 @@ def test_a_measure_that_a_row_does_not_have_is_an_empty_cell(shop):
     assert set(line[header.index("orders") :]) == {""}
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\0=1"])
 def test_a_text_that_a_spreadsheet_would_run_is_marked_as_text_and_numbers_are_left_alone(shop, text):
     shop.order(1, product=text, price="-5", buyer=text)
     header, line = table_of(shop.get("/aggregates/ranking/groups?at=2026-01&format=csv"))
@@ -689,6 +700,15 @@ def test_a_text_that_a_spreadsheet_would_run_is_marked_as_text_and_numbers_are_l
     assert (line[header.index("closing")], line[header.index("dearest")]) == (f"'{text}", "-5")
     # As JSON it is what it is.
     assert shop.rows("/aggregates/ranking/groups?at=2026-01")[0]["group"] == {"product": text}
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_no_cell_begins_within_a_text_where_a_spreadsheet_separates_by_other_characters(shop, separator):
+    shop.order(1, product=f'a"{separator}=1+1')
+    answer = shop.get("/aggregates/ranking/groups?at=2026-01&format=csv")
+    assert answer.body.splitlines()[1].startswith(f'"a""{separator}=1+1","month",')
+    header, line = table_of(answer)
+    assert line[header.index("product")] == f'a"{separator}=1+1'
 
 
 @pytest.mark.parametrize(
