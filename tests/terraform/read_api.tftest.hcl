@@ -165,6 +165,67 @@ run "the_function_has_the_environment_and_the_package_of_the_one_that_keeps_the_
   }
 }
 
+run "the_package_of_reading_can_be_a_signed_object_in_s3" {
+  command = apply
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    read = {
+      rows                    = { environment = { AGGREGATE_TABLE = "sales-aggregates" }, table_arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-aggregates", key_prefix = "", ranked_measures = [], aggregates = {} }
+      package_object          = { bucket = "packages", key = "signed/aggregator.zip", version_id = "v7" }
+      code_signing_config_arn = "arn:aws:lambda:eu-west-1:123456789012:code-signing-config:csc-0123456789abcdef0"
+    }
+  }
+
+  assert {
+    condition     = aws_lambda_function.read[0].filename == null && aws_lambda_function.read[0].s3_bucket == "packages" && aws_lambda_function.read[0].s3_key == "signed/aggregator.zip" && aws_lambda_function.read[0].s3_object_version == "v7"
+    error_message = "The function is that object, in that version."
+  }
+
+  assert {
+    condition     = aws_lambda_function.read[0].code_signing_config_arn == "arn:aws:lambda:eu-west-1:123456789012:code-signing-config:csc-0123456789abcdef0"
+    error_message = "Lambda checks the signature."
+  }
+}
+
+run "two_packages_of_reading_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    read = {
+      rows           = { environment = { AGGREGATE_TABLE = "sales-aggregates" }, table_arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-aggregates", key_prefix = "", ranked_measures = [], aggregates = {} }
+      package_path   = "dist/aggregator.zip"
+      package_object = { bucket = "packages", key = "aggregator.zip", version_id = "v7" }
+    }
+  }
+
+  expect_failures = [var.read]
+}
+
+run "code_signing_of_the_unsigned_package_of_reading_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    read = {
+      rows                    = { environment = { AGGREGATE_TABLE = "sales-aggregates" }, table_arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-aggregates", key_prefix = "", ranked_measures = [], aggregates = {} }
+      code_signing_config_arn = "arn:aws:lambda:eu-west-1:123456789012:code-signing-config:csc-0123456789abcdef0"
+    }
+  }
+
+  expect_failures = [var.read]
+}
+
 run "the_role_may_read_rows_and_rankings_and_nothing_else" {
   command = apply
 
