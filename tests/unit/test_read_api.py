@@ -722,6 +722,8 @@ def test_no_cell_begins_within_a_text_where_a_spreadsheet_separates_by_other_cha
         ("text/csv, application/json", "application/json"),
         ("text/csv, application/json;q=0.9", "text/csv"),
         ("application/json;q=0.1,text/csv; q = 0.5", "text/csv"),
+        ("application/json;q=0.1, */*", "text/csv"),
+        ("text/csv;q=0, text/*, */*;q=0.1", "application/json"),
         ("text/html,application/xhtml+xml,*/*;q=0.8", "application/json"),
         ("image/png", "application/json"),
         ("", "application/json"),

@@ -423,7 +423,8 @@ def _quantiles(aggregate: Aggregate, text: str | None) -> tuple[Decimal, ...]:
 
 def _preferred(event: Mapping[str, Any]) -> str:
     """``csv`` where the header Accept prefers it, ``json`` else (RFC 9110, section 12.5.1)."""
-    weights = {"text/csv": 0.0, "application/json": 0.0}
+    # Of the ranges that a type is in, the narrowest says how much it is wanted.
+    weights = {"text/csv": (0, 0.0), "application/json": (0, 0.0)}
     header = ",".join(
         text
         for name, texts in (event.get("multiValueHeaders") or {}).items()
@@ -434,9 +435,11 @@ def _preferred(event: Mapping[str, Any]) -> str:
         kind, _, parameters = accepted.partition(";")
         weight = re.search(r"(?:^|;)\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)", parameters)
         for name in weights:
-            if kind.strip() in (name, f"{name.partition('/')[0]}/*", "*/*"):
-                weights[name] = max(weights[name], float(weight[1]) if weight else 1.0)
-    return "csv" if weights["text/csv"] > weights["application/json"] else "json"
+            ranges = ("*/*", f"{name.partition('/')[0]}/*", name)
+            if kind.strip() in ranges:
+                wanted = float(weight[1]) if weight else 1.0
+                weights[name] = max(weights[name], (ranges.index(kind.strip()), wanted))
+    return "csv" if weights["text/csv"][1] > weights["application/json"][1] else "json"
 
 
 def _is_text(text: str) -> bool:
