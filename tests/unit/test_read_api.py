@@ -352,6 +352,33 @@ def test_an_answer_that_would_be_too_large_ends_early_and_goes_on_on_the_next_pa
     assert [len(page) for page in shop.pages(path)] == [1] * 7
 
 
+@pytest.mark.parametrize(
+    ("address", "seconds", "count"),
+    [
+        ("/aggregates/ranking/groups?at=2026-01", 1, 2),
+        ("/aggregates/by_product/rows?group.product=tea&bucket=day", 3, 6),
+    ],
+)
+def test_behind_many_rows_that_are_not_shown_a_page_ends_in_time_and_the_next_goes_on(shop, address, seconds, count):
+    for number in range(1, 31):
+        shop.order(number, product=f"p{number}", price=number)
+        shop.order(f"tea {number}", price=0, at=f"2026-01-{number:02}T12:00:00Z")
+    last = shop.rows(address)[-1]
+    database = shop.stack.client.database
+    for item in database.items(AGGREGATE_TABLE):
+        if item["pk"]["S"].endswith("#tea") and item["sk"]["S"] in ("month#2026-01", "day#2026-01-30"):
+            continue
+        database.put_item(TableName=AGGREGATE_TABLE, Item=item | {"expires_at": {"N": str(NOW)}})
+
+    def take_seconds(name, arguments):
+        shop.now += seconds
+
+    shop.stack.client.before = take_seconds
+    pages = shop.pages(f"{address}&limit=1")
+    # Reads grow, or there would be 15 pages, of two rows that are not shown each.
+    assert pages == [[]] * (count - 1) + [[last]]
+
+
 def first_page(shop, address):
     return shop.get(address).json["next_page"]
 

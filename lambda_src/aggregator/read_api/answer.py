@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -37,18 +37,21 @@ class Page(NamedTuple):
     next_page: str | None
 
 
-def page(rows: Iterable[Row], query: RowQuery, output: Output) -> Page:
-    """Take rows up to the query's limit, or as many as fit into an answer."""
+def page(rows: Iterable[Row], query: RowQuery, output: Output, is_late: Callable[[], bool]) -> Page:
+    """Take rows up to the query's limit, or as many as fit into an answer, or as are found until it is late."""
     texts: list[str] = []
     size = 0
     last: Sequence[str] = ()
     write = _csv_line if output.form == "csv" else _json_row
     for row in rows:
-        text = write(row, output)
-        size += len(json.dumps(text))
-        if texts and (len(texts) == query.limit or size > MAX_BYTES):
+        if last and is_late():
             return Page(texts, page_token(query, last))
-        texts.append(text)
+        if row.is_shown:
+            text = write(row, output)
+            size += len(json.dumps(text))
+            if texts and (len(texts) == query.limit or size > MAX_BYTES):
+                return Page(texts, page_token(query, last))
+            texts.append(text)
         last = row.position
     return Page(texts, None)
 

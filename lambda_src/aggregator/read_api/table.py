@@ -11,6 +11,8 @@ from ..row_schema import OWN_TABLE, RowSchema
 #: Keys that one BatchGetItem takes
 #: (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html).
 MAX_KEYS = 100
+#: Items that are asked for at once at most, of which DynamoDB gives no more than 1 MB.
+_MAX_PAGE = 1_000
 #: BatchGetItem may leave keys unread for want of capacity, without an error. How often in a row it may do so with all
 #: that it was asked for, and the seconds to wait before the second try; each further wait is twice as long.
 _FRUITLESS_TRIES = 5
@@ -43,7 +45,7 @@ class Table:
     ) -> Iterator[tuple[str, Item]]:
         """Sort keys and items of one partition key, from sort key ``first`` to ``last``, behind ``after``.
 
-        ``page`` is how many are read at once; more are read when they are asked for.
+        ``page`` is how many are read at first; more are read when they are asked for.
         """
         if self._schema.range_key is None:
             raise ValueError("a table without range key has no ranges")
@@ -112,7 +114,9 @@ class Table:
             yield from answer["Items"]
             if "LastEvaluatedKey" not in answer:
                 return
-            request = {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            # More and more: whoever goes on behind a page looks for rows among many that are not shown.
+            limit = min(2 * request["Limit"], _MAX_PAGE)
+            request = {**request, "Limit": limit, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def _named(self, item: Item) -> Item:
         """The item with its time of expiry under the name that :mod:`aggregator.reading` knows."""
