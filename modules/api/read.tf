@@ -232,6 +232,14 @@ resource "aws_iam_role_policy" "read" {
           Resource = var.read.rows.kms_key_arn
         }] : statement if var.read.rows.kms_key_arn != null
       ],
+      [
+        for statement in [{
+          Sid      = "ReadEncryptedRows"
+          Effect   = "Allow"
+          Action   = "kms:Decrypt"
+          Resource = var.read.rows.table_kms_key_arn
+        }] : statement if var.read.rows.table_kms_key_arn != null && var.read.rows.table_kms_key_arn != var.read.rows.kms_key_arn
+      ],
     )
   })
 }

@@ -153,12 +153,13 @@ variable "read" {
   EOT
   type = object({
     rows = object({
-      environment     = map(string)
-      table_arn       = string
-      key_prefix      = string
-      kms_key_arn     = optional(string)
-      ranked_measures = set(string)
-      aggregates      = map(object({ group_by = list(string), units = list(string), measures = map(string), rank_by = optional(string) }))
+      environment       = map(string)
+      table_arn         = string
+      key_prefix        = string
+      kms_key_arn       = optional(string)
+      table_kms_key_arn = optional(string)
+      ranked_measures   = set(string)
+      aggregates        = map(object({ group_by = list(string), units = list(string), measures = map(string), rank_by = optional(string) }))
     })
     authorization           = optional(string, "AWS_IAM")
     throttling              = optional(object({ rate_limit = number, burst_limit = number }))

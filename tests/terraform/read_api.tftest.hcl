@@ -268,12 +268,13 @@ run "of_a_table_with_other_items_the_role_may_read_rows_alone_and_with_a_key_use
     kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/99999999-2222-3333-4444-555555555555"
     read = {
       rows = {
-        environment     = { AGGREGATES = "H4sI", AGGREGATE_TABLE = "sales-source", ROW_SCHEMA = "{}" }
-        table_arn       = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source"
-        key_prefix      = "aggregate#"
-        kms_key_arn     = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
-        ranked_measures = []
-        aggregates      = {}
+        environment       = { AGGREGATES = "H4sI", AGGREGATE_TABLE = "sales-source", ROW_SCHEMA = "{}" }
+        table_arn         = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source"
+        key_prefix        = "aggregate#"
+        kms_key_arn       = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+        table_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+        ranked_measures   = []
+        aggregates        = {}
       }
       log_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/77777777-2222-3333-4444-555555555555"
     }
@@ -291,6 +292,36 @@ run "of_a_table_with_other_items_the_role_may_read_rows_alone_and_with_a_key_use
   assert {
     condition     = aws_lambda_function.read[0].kms_key_arn == "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555" && aws_cloudwatch_log_group.read[0].kms_key_id == "arn:aws:kms:eu-west-1:123456789012:key/77777777-2222-3333-4444-555555555555"
     error_message = "The function's environment is encrypted by the key of the rows, its log by that of logs."
+  }
+}
+
+run "with_another_key_of_the_table_the_role_may_use_it_too" {
+  command = apply
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    read = {
+      rows = {
+        environment       = { AGGREGATES = "H4sI", AGGREGATE_TABLE = "sales-source", ROW_SCHEMA = "{}" }
+        table_arn         = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source"
+        key_prefix        = "aggregate#"
+        kms_key_arn       = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+        table_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/99999999-2222-3333-4444-555555555555"
+        ranked_measures   = []
+        aggregates        = {}
+      }
+    }
+  }
+
+  assert {
+    condition = slice(jsondecode(aws_iam_role_policy.read[0].policy).Statement, 2, 4) == [
+      { Sid = "ReadEncrypted", Effect = "Allow", Action = "kms:Decrypt", Resource = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555" },
+      { Sid = "ReadEncryptedRows", Effect = "Allow", Action = "kms:Decrypt", Resource = "arn:aws:kms:eu-west-1:123456789012:key/99999999-2222-3333-4444-555555555555" },
+    ]
+    error_message = aws_iam_role_policy.read[0].policy
   }
 }
 
@@ -626,6 +657,49 @@ run "the_pipeline_hands_on_what_the_rows_are" {
   assert {
     condition     = output.api_read_function_name == "sales-read" && output.api_read_log_group_name == "/aws/lambda/sales-read" && length(output.api_read_execution_arns) == 2
     error_message = "The function can be found and reading be allowed."
+  }
+}
+
+run "rows_in_a_source_table_with_a_key_of_its_own_are_decrypted_by_that_key" {
+  command = apply
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    source_stream_arn  = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source/stream/2025-01-01T00:00:00.000"
+    aggregate_table    = { name = "sales-source", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source", hash_key = "order", key_prefix = "aggregate#" }
+    ledger_table       = { name = "sales-ledger", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-ledger" }
+    aggregates         = { total = { measures = { orders = { function = "count" } } } }
+    kms_key_arn        = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    source_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/99999999-2222-3333-4444-555555555555"
+  }
+
+  assert {
+    condition     = output.reading.table_kms_key_arn == "arn:aws:kms:eu-west-1:123456789012:key/99999999-2222-3333-4444-555555555555" && output.reading.kms_key_arn == "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    error_message = jsonencode(output.reading)
+  }
+}
+
+run "rows_in_a_table_of_their_own_are_decrypted_by_the_key_of_tables" {
+  command = apply
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    source_stream_arn  = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source/stream/2025-01-01T00:00:00.000"
+    aggregate_table    = { name = "sales-aggregates", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-aggregates" }
+    ledger_table       = { name = "sales-ledger", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-ledger" }
+    aggregates         = { total = { measures = { orders = { function = "count" } } } }
+    source_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/99999999-2222-3333-4444-555555555555"
+  }
+
+  assert {
+    condition     = output.reading.table_kms_key_arn == null && output.reading.kms_key_arn == null
+    error_message = jsonencode(output.reading)
   }
 }
 
