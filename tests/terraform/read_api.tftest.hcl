@@ -73,6 +73,11 @@ run "without_read_nothing_of_it_is_there" {
   }
 
   assert {
+    condition     = aws_api_gateway_rest_api.this.description == "Puts items into sales-source."
+    error_message = aws_api_gateway_rest_api.this.description
+  }
+
+  assert {
     condition     = length(output.read_execution_arns) == 0 && output.read_function_name == null && output.read_role_name == null && output.read_log_group_name == null
     error_message = "Outputs say that there is no reading."
   }
@@ -410,6 +415,11 @@ run "the_document_has_a_path_for_each_aggregate_with_the_parameters_of_its_group
 
   module {
     source = "./modules/api"
+  }
+
+  assert {
+    condition     = jsondecode(output.openapi).info.description == "Puts items into sales-source and reads rows of sales-aggregates."
+    error_message = jsondecode(output.openapi).info.description
   }
 
   assert {
