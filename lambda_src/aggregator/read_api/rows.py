@@ -16,7 +16,10 @@ from ..items import Item
 from ..numerics import ZERO
 from ..reading import merged, number_in, partition_keys
 from .request import GroupsOfBucket, Refusal, RowQuery, RowsOfGroup, is_group
-from .table import MAX_KEYS
+from .table import MAX_KEYS, MAX_PAGE
+
+#: Items that are held at a time at most where rows are in parts, which are read side by side.
+_MAX_HELD = 20_000
 
 
 class Row(NamedTuple):
@@ -36,7 +39,7 @@ class Readable(Protocol):
     def has_ranges(self) -> bool: ...
 
     def range(
-        self, pk: str, first: str, last: str, *, after: str | None, descending: bool, page: int
+        self, pk: str, first: str, last: str, *, after: str | None, descending: bool, page: int, most: int
     ) -> Iterator[tuple[str, Item]]: ...
 
     def ranked(
@@ -78,6 +81,7 @@ def _one_group(table: Readable, query: RowsOfGroup) -> Iterator[Row]:
             "from and to, or keep the rows in a table with a range key",
         )
     by_sort_key = itemgetter(0)
+    most = min(MAX_PAGE, _MAX_HELD // len(parts))
     streams = [
         table.range(
             pk,
@@ -85,7 +89,9 @@ def _one_group(table: Readable, query: RowsOfGroup) -> Iterator[Row]:
             query.last,
             after=query.after,
             descending=query.descending,
-            page=query.limit + 1,
+            # The one behind tells that all parts of a row have been there.
+            page=min(query.limit + 2, most),
+            most=most,
         )
         for pk in parts
     ]
