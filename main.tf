@@ -75,16 +75,18 @@ module "api" {
   tags                   = var.tags
 
   read = var.api.read == null ? null : {
-    rows                 = module.aggregator.reading
-    authorization        = var.api.read.authorization
-    throttling           = var.api.read.throttling
-    memory_size          = var.api.read.memory_size
-    reserved_concurrency = var.api.read.reserved_concurrency
-    package_path         = var.package_path
-    architecture         = var.architecture
-    log_retention_days   = var.log_retention_days
-    log_kms_key_arn      = var.log_kms_key_arn
-    log_level            = var.log_level
+    rows                    = module.aggregator.reading
+    authorization           = var.api.read.authorization
+    throttling              = var.api.read.throttling
+    memory_size             = var.api.read.memory_size
+    reserved_concurrency    = var.api.read.reserved_concurrency
+    package_path            = var.package_path
+    package_object          = var.package_object
+    code_signing_config_arn = var.code_signing_config_arn
+    architecture            = var.architecture
+    log_retention_days      = var.log_retention_days
+    log_kms_key_arn         = var.log_kms_key_arn
+    log_level               = var.log_level
   }
 }
 

@@ -320,7 +320,7 @@ variable "api" {
     - `read`: {} lets rows be read at GET /aggregates and below, see docs/api.md. Left out: the API only takes items.
       - `authorization`: who may read, AWS_IAM or NONE, whoever may write.
       - `throttling`: limits for reads apart, `rate_limit` and `burst_limit` for each path. Left out: those above.
-      - `memory_size`: memory in MB of the function that reads, `reserved_concurrency`: invocations at a time that are set aside for it, and its limit. Package, processor and log are as those of the function that keeps the rows.
+      - `memory_size`: memory in MB of the function that reads, `reserved_concurrency`: invocations at a time that are set aside for it, and its limit. Package, code signing, processor and log are as those of the function that keeps the rows; it is in no VPC.
   EOT
   type = object({
     attributes = optional(map(object({

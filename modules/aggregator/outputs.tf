@@ -44,13 +44,15 @@ output "environment_bytes" {
 }
 
 output "reading" {
-  description = "What a reader of the rows needs to know, as the input read.rows of modules/api: the variables of its function's environment, ARN of the table with the rows and of its key, what the keys of rows begin with, the measures that they are ranked by, and what a reader can name of the aggregates."
+  description = "What a reader of the rows needs to know, as the input read.rows of modules/api: the variables of its function's environment, ARN of the table with the rows, ARNs of the keys that encrypt the environment and that table, what the keys of rows begin with, the measures that they are ranked by, and what a reader can name of the aggregates."
   value = {
-    environment     = tomap({ for name, value in local.environment : name => value if contains(["AGGREGATES", "AGGREGATE_TABLE", "APPEND_ONLY", "ROW_SCHEMA"], name) })
-    table_arn       = var.aggregate_table.arn
-    key_prefix      = var.aggregate_table.key_prefix
-    kms_key_arn     = var.kms_key_arn
-    ranked_measures = toset(compact([for aggregate in values(var.aggregates) : aggregate.rank_by]))
+    environment = tomap({ for name, value in local.environment : name => value if contains(["AGGREGATES", "AGGREGATE_TABLE", "APPEND_ONLY", "ROW_SCHEMA"], name) })
+    table_arn   = var.aggregate_table.arn
+    key_prefix  = var.aggregate_table.key_prefix
+    kms_key_arn = var.kms_key_arn
+    # Rows in the source table are encrypted by its key.
+    table_kms_key_arn = startswith(var.source_stream_arn, "${var.aggregate_table.arn}/stream/") && var.source_kms_key_arn != null ? var.source_kms_key_arn : var.kms_key_arn
+    ranked_measures   = toset(compact([for aggregate in values(var.aggregates) : aggregate.rank_by]))
 
     aggregates = {
       for name, aggregate in var.aggregates : name => {

@@ -84,7 +84,7 @@ resource "aws_api_gateway_rest_api" "this" {
   # checkov:skip=CKV_AWS_237:The API's id is in its address, so whoever calls it has to change in any order.
 
   name        = local.api_name
-  description = "Puts items into ${var.table.name}."
+  description = "Puts items into ${var.table.name}${var.read == null ? "" : " and reads rows of ${var.read.rows.environment["AGGREGATE_TABLE"]}"}."
   tags        = var.tags
 
   endpoint_configuration {

@@ -3,7 +3,7 @@
 
 locals {
   read_name         = "${var.name}-read"
-  read_package_path = coalesce(try(var.read.package_path, null), "${path.module}/../../dist/aggregator.zip")
+  read_package_path = try(var.read.package_object, null) != null ? null : coalesce(try(var.read.package_path, null), "${path.module}/../../dist/aggregator.zip")
 
   # Each is a resource of the API with a method GET. What is behind a name in braces is in the path of a request.
   read_paths = {
@@ -103,7 +103,7 @@ resource "aws_lambda_function" "read" {
   # checkov:skip=CKV_AWS_50:The API's stage is traced where tracing is wanted. A read is one or two calls to DynamoDB.
   # checkov:skip=CKV_AWS_116:A dead letter queue is for asynchronous invocations.
   # checkov:skip=CKV_AWS_117:Without a VPC the function takes no connections either.
-  # checkov:skip=CKV_AWS_272:The package is the one that the repository has committed, or that read.package_path names.
+  # checkov:skip=CKV_AWS_272:Code signing is a choice, read.code_signing_config_arn.
 
   count = var.read == null ? 0 : 1
 
@@ -111,7 +111,11 @@ resource "aws_lambda_function" "read" {
   description                    = "Reads the rows of ${var.read.rows.environment["AGGREGATE_TABLE"]} for the API ${local.api_name}."
   role                           = aws_iam_role.read[0].arn
   filename                       = local.read_package_path
-  source_code_hash               = filebase64sha256(local.read_package_path)
+  source_code_hash               = local.read_package_path == null ? null : filebase64sha256(local.read_package_path)
+  s3_bucket                      = one(var.read.package_object[*].bucket)
+  s3_key                         = one(var.read.package_object[*].key)
+  s3_object_version              = one(var.read.package_object[*].version_id)
+  code_signing_config_arn        = var.read.code_signing_config_arn
   handler                        = "aggregator.read_api.handler.handler"
   runtime                        = "python3.13"
   architectures                  = [var.read.architecture]
@@ -227,6 +231,14 @@ resource "aws_iam_role_policy" "read" {
           Action   = "kms:Decrypt"
           Resource = var.read.rows.kms_key_arn
         }] : statement if var.read.rows.kms_key_arn != null
+      ],
+      [
+        for statement in [{
+          Sid      = "ReadEncryptedRows"
+          Effect   = "Allow"
+          Action   = "kms:Decrypt"
+          Resource = var.read.rows.table_kms_key_arn
+        }] : statement if var.read.rows.table_kms_key_arn != null && var.read.rows.table_kms_key_arn != var.read.rows.kms_key_arn
       ],
     )
   })

@@ -142,6 +142,8 @@ variable "read" {
     - `authorization`: who may read: AWS_IAM demands a request signed by a principal with execute-api:Invoke; NONE lets everybody in.
     - `throttling`: limits for reads apart from those of the stage, for each path: `rate_limit`, requests a second on average, and `burst_limit`, requests at once; more are answered with 429. Left out: the stage's.
     - `package_path`: path of the function's zip file. Left out: dist/aggregator.zip of this repository.
+    - `package_object`: instead, the object in S3 with it: `bucket`, `key` and `version_id`.
+    - `code_signing_config_arn`: ARN of the code signing configuration that the package has to satisfy. Left out: none.
     - `memory_size`: memory of the function in MB, 128 to 10240. Its share of CPU grows with it.
     - `architecture`: processor of the function: arm64 or x86_64.
     - `reserved_concurrency`: invocations at a time that are set aside for the function, and its limit. Left out: it takes from what the account has.
@@ -151,22 +153,25 @@ variable "read" {
   EOT
   type = object({
     rows = object({
-      environment     = map(string)
-      table_arn       = string
-      key_prefix      = string
-      kms_key_arn     = optional(string)
-      ranked_measures = set(string)
-      aggregates      = map(object({ group_by = list(string), units = list(string), measures = map(string), rank_by = optional(string) }))
+      environment       = map(string)
+      table_arn         = string
+      key_prefix        = string
+      kms_key_arn       = optional(string)
+      table_kms_key_arn = optional(string)
+      ranked_measures   = set(string)
+      aggregates        = map(object({ group_by = list(string), units = list(string), measures = map(string), rank_by = optional(string) }))
     })
-    authorization        = optional(string, "AWS_IAM")
-    throttling           = optional(object({ rate_limit = number, burst_limit = number }))
-    package_path         = optional(string)
-    memory_size          = optional(number, 512)
-    architecture         = optional(string, "arm64")
-    reserved_concurrency = optional(number)
-    log_retention_days   = optional(number, 30)
-    log_kms_key_arn      = optional(string)
-    log_level            = optional(string, "INFO")
+    authorization           = optional(string, "AWS_IAM")
+    throttling              = optional(object({ rate_limit = number, burst_limit = number }))
+    package_path            = optional(string)
+    package_object          = optional(object({ bucket = string, key = string, version_id = string }))
+    code_signing_config_arn = optional(string)
+    memory_size             = optional(number, 512)
+    architecture            = optional(string, "arm64")
+    reserved_concurrency    = optional(number)
+    log_retention_days      = optional(number, 30)
+    log_kms_key_arn         = optional(string)
+    log_level               = optional(string, "INFO")
   })
   default = null
 
@@ -183,6 +188,16 @@ variable "read" {
   validation {
     condition     = try(var.read.package_path, null) == null ? true : fileexists(var.read.package_path)
     error_message = "read.package_path: there is no file at this path. Name a built zip file, or leave it out to use the one that comes with the module."
+  }
+
+  validation {
+    condition     = try(var.read.package_object, null) == null || try(var.read.package_path, null) == null
+    error_message = "read.package_object: read.package_path names a package too. Leave one of them out."
+  }
+
+  validation {
+    condition     = try(var.read.code_signing_config_arn, null) == null || try(var.read.package_path, null) != null || try(var.read.package_object, null) != null
+    error_message = "read.code_signing_config_arn: the package that comes with the module is not signed, so Lambda would refuse it or warn of it. Sign dist/aggregator.zip with AWS Signer and name the result by read.package_object or read.package_path."
   }
 
   validation {

@@ -119,6 +119,11 @@ data "aws_dynamodb_table" "existing" {
       )
       error_message = "source_table: the keys of ${local.existing_table_name} are ${self.hash_key}${self.range_key == null || self.range_key == "" ? "" : " and ${self.range_key}"}. Say them in hash_key and range_key, with their types."
     }
+
+    postcondition {
+      condition     = alltrue([for key in local.source_keys : !anytrue([for it in self.attribute : it.name == key.name && it.type != key.type])])
+      error_message = "source_table: the types of the keys of ${local.existing_table_name} are ${join(", ", [for it in self.attribute : "${it.name} = ${it.type}" if contains(local.source_keys[*].name, it.name)])}. Say them in hash_key and range_key."
+    }
   }
 }
 

@@ -21,6 +21,7 @@ mock_provider "aws" {
     defaults = {
       hash_key         = "order_id"
       range_key        = ""
+      attribute        = [{ name = "customer", type = "N" }, { name = "order_id", type = "S" }]
       stream_enabled   = true
       stream_view_type = "NEW_AND_OLD_IMAGES"
       stream_arn       = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2025-01-01T00:00:00.000"
@@ -157,6 +158,28 @@ run "keys_that_the_table_does_not_have_are_refused" {
 
   variables {
     source_table = { hash_key = { name = "order_id", type = "S" }, range_key = { name = "line", type = "N" } }
+  }
+
+  expect_failures = [data.aws_dynamodb_table.existing]
+}
+
+run "keys_of_other_types_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/tables"
+  }
+
+  override_data {
+    target = data.aws_dynamodb_table.existing
+    values = {
+      stream_enabled   = true
+      stream_view_type = "NEW_AND_OLD_IMAGES"
+      hash_key         = "order_id"
+      range_key        = ""
+      stream_arn       = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2025-01-01T00:00:00.000"
+      attribute        = [{ name = "customer", type = "S" }, { name = "order_id", type = "N" }]
+    }
   }
 
   expect_failures = [data.aws_dynamodb_table.existing]

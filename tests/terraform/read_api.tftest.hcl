@@ -73,6 +73,11 @@ run "without_read_nothing_of_it_is_there" {
   }
 
   assert {
+    condition     = aws_api_gateway_rest_api.this.description == "Puts items into sales-source."
+    error_message = aws_api_gateway_rest_api.this.description
+  }
+
+  assert {
     condition     = length(output.read_execution_arns) == 0 && output.read_function_name == null && output.read_role_name == null && output.read_log_group_name == null
     error_message = "Outputs say that there is no reading."
   }
@@ -165,6 +170,67 @@ run "the_function_has_the_environment_and_the_package_of_the_one_that_keeps_the_
   }
 }
 
+run "the_package_of_reading_can_be_a_signed_object_in_s3" {
+  command = apply
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    read = {
+      rows                    = { environment = { AGGREGATE_TABLE = "sales-aggregates" }, table_arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-aggregates", key_prefix = "", ranked_measures = [], aggregates = {} }
+      package_object          = { bucket = "packages", key = "signed/aggregator.zip", version_id = "v7" }
+      code_signing_config_arn = "arn:aws:lambda:eu-west-1:123456789012:code-signing-config:csc-0123456789abcdef0"
+    }
+  }
+
+  assert {
+    condition     = aws_lambda_function.read[0].filename == null && aws_lambda_function.read[0].s3_bucket == "packages" && aws_lambda_function.read[0].s3_key == "signed/aggregator.zip" && aws_lambda_function.read[0].s3_object_version == "v7"
+    error_message = "The function is that object, in that version."
+  }
+
+  assert {
+    condition     = aws_lambda_function.read[0].code_signing_config_arn == "arn:aws:lambda:eu-west-1:123456789012:code-signing-config:csc-0123456789abcdef0"
+    error_message = "Lambda checks the signature."
+  }
+}
+
+run "two_packages_of_reading_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    read = {
+      rows           = { environment = { AGGREGATE_TABLE = "sales-aggregates" }, table_arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-aggregates", key_prefix = "", ranked_measures = [], aggregates = {} }
+      package_path   = "dist/aggregator.zip"
+      package_object = { bucket = "packages", key = "aggregator.zip", version_id = "v7" }
+    }
+  }
+
+  expect_failures = [var.read]
+}
+
+run "code_signing_of_the_unsigned_package_of_reading_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    read = {
+      rows                    = { environment = { AGGREGATE_TABLE = "sales-aggregates" }, table_arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-aggregates", key_prefix = "", ranked_measures = [], aggregates = {} }
+      code_signing_config_arn = "arn:aws:lambda:eu-west-1:123456789012:code-signing-config:csc-0123456789abcdef0"
+    }
+  }
+
+  expect_failures = [var.read]
+}
+
 run "the_role_may_read_rows_and_rankings_and_nothing_else" {
   command = apply
 
@@ -207,12 +273,13 @@ run "of_a_table_with_other_items_the_role_may_read_rows_alone_and_with_a_key_use
     kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/99999999-2222-3333-4444-555555555555"
     read = {
       rows = {
-        environment     = { AGGREGATES = "H4sI", AGGREGATE_TABLE = "sales-source", ROW_SCHEMA = "{}" }
-        table_arn       = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source"
-        key_prefix      = "aggregate#"
-        kms_key_arn     = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
-        ranked_measures = []
-        aggregates      = {}
+        environment       = { AGGREGATES = "H4sI", AGGREGATE_TABLE = "sales-source", ROW_SCHEMA = "{}" }
+        table_arn         = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source"
+        key_prefix        = "aggregate#"
+        kms_key_arn       = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+        table_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+        ranked_measures   = []
+        aggregates        = {}
       }
       log_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/77777777-2222-3333-4444-555555555555"
     }
@@ -230,6 +297,36 @@ run "of_a_table_with_other_items_the_role_may_read_rows_alone_and_with_a_key_use
   assert {
     condition     = aws_lambda_function.read[0].kms_key_arn == "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555" && aws_cloudwatch_log_group.read[0].kms_key_id == "arn:aws:kms:eu-west-1:123456789012:key/77777777-2222-3333-4444-555555555555"
     error_message = "The function's environment is encrypted by the key of the rows, its log by that of logs."
+  }
+}
+
+run "with_another_key_of_the_table_the_role_may_use_it_too" {
+  command = apply
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    read = {
+      rows = {
+        environment       = { AGGREGATES = "H4sI", AGGREGATE_TABLE = "sales-source", ROW_SCHEMA = "{}" }
+        table_arn         = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source"
+        key_prefix        = "aggregate#"
+        kms_key_arn       = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+        table_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/99999999-2222-3333-4444-555555555555"
+        ranked_measures   = []
+        aggregates        = {}
+      }
+    }
+  }
+
+  assert {
+    condition = slice(jsondecode(aws_iam_role_policy.read[0].policy).Statement, 2, 4) == [
+      { Sid = "ReadEncrypted", Effect = "Allow", Action = "kms:Decrypt", Resource = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555" },
+      { Sid = "ReadEncryptedRows", Effect = "Allow", Action = "kms:Decrypt", Resource = "arn:aws:kms:eu-west-1:123456789012:key/99999999-2222-3333-4444-555555555555" },
+    ]
+    error_message = aws_iam_role_policy.read[0].policy
   }
 }
 
@@ -318,6 +415,11 @@ run "the_document_has_a_path_for_each_aggregate_with_the_parameters_of_its_group
 
   module {
     source = "./modules/api"
+  }
+
+  assert {
+    condition     = jsondecode(output.openapi).info.description == "Puts items into sales-source and reads rows of sales-aggregates."
+    error_message = jsondecode(output.openapi).info.description
   }
 
   assert {
@@ -565,6 +667,49 @@ run "the_pipeline_hands_on_what_the_rows_are" {
   assert {
     condition     = output.api_read_function_name == "sales-read" && output.api_read_log_group_name == "/aws/lambda/sales-read" && length(output.api_read_execution_arns) == 2
     error_message = "The function can be found and reading be allowed."
+  }
+}
+
+run "rows_in_a_source_table_with_a_key_of_its_own_are_decrypted_by_that_key" {
+  command = apply
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    source_stream_arn  = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source/stream/2025-01-01T00:00:00.000"
+    aggregate_table    = { name = "sales-source", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source", hash_key = "order", key_prefix = "aggregate#" }
+    ledger_table       = { name = "sales-ledger", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-ledger" }
+    aggregates         = { total = { measures = { orders = { function = "count" } } } }
+    kms_key_arn        = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    source_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/99999999-2222-3333-4444-555555555555"
+  }
+
+  assert {
+    condition     = output.reading.table_kms_key_arn == "arn:aws:kms:eu-west-1:123456789012:key/99999999-2222-3333-4444-555555555555" && output.reading.kms_key_arn == "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    error_message = jsonencode(output.reading)
+  }
+}
+
+run "rows_in_a_table_of_their_own_are_decrypted_by_the_key_of_tables" {
+  command = apply
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    source_stream_arn  = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source/stream/2025-01-01T00:00:00.000"
+    aggregate_table    = { name = "sales-aggregates", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-aggregates" }
+    ledger_table       = { name = "sales-ledger", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-ledger" }
+    aggregates         = { total = { measures = { orders = { function = "count" } } } }
+    source_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/99999999-2222-3333-4444-555555555555"
+  }
+
+  assert {
+    condition     = output.reading.table_kms_key_arn == null && output.reading.kms_key_arn == null
+    error_message = jsonencode(output.reading)
   }
 }
 

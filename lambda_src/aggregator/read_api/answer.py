@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -21,8 +21,10 @@ from .rows import Row
 #: is a text whose quotes are escaped (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
 MAX_BYTES = 4_000_000
 #: What the first character of a text makes a spreadsheet read as a formula
-#: (https://owasp.org/www-community/attacks/CSV_Injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+#: (https://owasp.org/www-community/attacks/CSV_Injection; of the null character, OWASP ASVS 5.0, 1.2.10).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
+#: What some spreadsheets separate cells by as well, so that a formula could begin within a text that is not quoted.
+_OTHER_SEPARATORS = (";", "\t")
 _CONTENT_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8; header=present"}
 
 Answer = dict[str, Any]
@@ -35,18 +37,21 @@ class Page(NamedTuple):
     next_page: str | None
 
 
-def page(rows: Iterable[Row], query: RowQuery, output: Output) -> Page:
-    """Take rows up to the query's limit, or as many as fit into an answer."""
+def page(rows: Iterable[Row], query: RowQuery, output: Output, is_late: Callable[[], bool]) -> Page:
+    """Take rows up to the query's limit, or as many as fit into an answer, or as are found until it is late."""
     texts: list[str] = []
     size = 0
     last: Sequence[str] = ()
     write = _csv_line if output.form == "csv" else _json_row
     for row in rows:
-        text = write(row, output)
-        size += len(json.dumps(text))
-        if texts and (len(texts) == query.limit or size > MAX_BYTES):
+        if last and is_late():
             return Page(texts, page_token(query, last))
-        texts.append(text)
+        if row.is_shown:
+            text = write(row, output)
+            size += len(json.dumps(text))
+            if texts and (len(texts) == query.limit or size > MAX_BYTES):
+                return Page(texts, page_token(query, last))
+            texts.append(text)
         last = row.position
     return Page(texts, None)
 
@@ -93,10 +98,11 @@ def of_failure(request_id: str) -> Answer:
 
 
 def _ok(body: str, form: str, event: Mapping[str, Any], more: Mapping[str, str] | None = None) -> Answer:
-    # Of all that is answered but the next page's address, which follows from it: a strong entity tag (RFC 9110, 8.8.3).
-    tag = f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
+    more = more or {}
+    # Of all that is answered, so a strong entity tag (RFC 9110, 8.8.3): rows in CSV do not tell whether more follow.
+    tag = f'"{hashlib.sha256("".join([body, *more.values()]).encode()).hexdigest()[:32]}"'
     # Rows change within a second: whoever keeps an answer asks whether it is still right, which costs no transfer.
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept", **(more or {})}
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept", **more}
     if _is_known(tag, event):
         return {"statusCode": 304, "headers": headers, "body": ""}
     return {"statusCode": 200, "headers": {"Content-Type": _CONTENT_TYPES[form], **headers}, "body": body}
@@ -227,7 +233,9 @@ def _csv_line(row: Row, output: Output) -> str:
 
 def _line(cells: Iterable[Any]) -> str:
     line = io.StringIO()
-    csv.writer(line).writerow([_cell(cell) for cell in cells])
+    texts = [_cell(cell) for cell in cells]
+    foreign = any(separator in text for text in texts for separator in _OTHER_SEPARATORS)
+    csv.writer(line, quoting=csv.QUOTE_ALL if foreign else csv.QUOTE_MINIMAL).writerow(texts)
     return line.getvalue()
 
 

@@ -24,6 +24,9 @@ logger = logging.getLogger("aggregator.read_api")
 #: What DynamoDB answers while it has no capacity for a read; HTTP status 500 and above count as such whatever their
 #: code (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html).
 _BUSY = frozenset(("ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"))
+#: From then on a page ends with what it has: the function has 20 seconds, and one more call with all its tries may take
+#: 9 of them.
+_SECONDS_TO_READ = 8
 
 
 class ConfigurationError(ValueError):
@@ -59,7 +62,10 @@ class ReadApi:
             if isinstance(request, ListAggregates):
                 return answer.of_declarations(request.aggregates, event)
             query, output = request
-            found = answer.page(rows(self._table, query, int(self._now())), query, output)
+            now = self._now()
+            found = answer.page(
+                rows(self._table, query, int(now)), query, output, lambda: self._now() > now + _SECONDS_TO_READ
+            )
             return answer.of_page(found, query, output, event)
         except Refusal as refusal:
             return answer.of_refusal(refusal)

@@ -40,6 +40,8 @@ _NUMBER = re.compile(r"-?[0-9]{1,200}(\.[0-9]{1,200})?([eE][+-]?[0-9]{1,4})?")
 _SHOWN = 60
 #: Sorts behind all labels of buckets, which are made of digits, letters, ``-`` and ``:``.
 _BEHIND_LABELS = "~"
+#: DynamoDB's limit (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
+_MAX_SORT_KEY_BYTES = 1_024
 
 
 class Refusal(Exception):
@@ -92,10 +94,10 @@ class RowsOfGroup:
         """What makes it another query: a page goes on only in the query that it was begun in."""
         return "rows", self.aggregate.name, self.pk, self.first, self.last, self.descending
 
-    def going_on(self, position: Sequence[Any]) -> "RowsOfGroup":
+    def going_on(self, position: Sequence[str]) -> "RowsOfGroup":
         """The same behind a position that was given out. Raises ``ValueError`` for one that cannot have been."""
         (after,) = position
-        if not self.first <= after <= self.last:
+        if not self.first <= after <= self.last or len(after.encode()) > _MAX_SORT_KEY_BYTES:
             raise ValueError("a position outside the range")
         return replace(self, after=after)
 
@@ -118,7 +120,7 @@ class GroupsOfBucket:
         """What makes it another query: a page goes on only in the query that it was begun in."""
         return "groups", self.aggregate.name, self.aggregate.rank_by, self.sk, self.descending
 
-    def going_on(self, position: Sequence[Any]) -> "GroupsOfBucket":
+    def going_on(self, position: Sequence[str]) -> "GroupsOfBucket":
         """The same behind a position that was given out. Raises ``ValueError`` for one that cannot have been."""
         number, pk = position
         if not is_group(self.aggregate, pk) or len(pk.encode()) > MAX_PARTITION_KEY_BYTES:
@@ -143,16 +145,21 @@ def is_group(aggregate: Aggregate, pk: str) -> bool:
 
 
 def page_token(query: RowQuery, position: Sequence[str]) -> str:
-    """The opaque text by which the next page of a query is asked for, behind the row at this position."""
-    return base64.urlsafe_b64encode(json.dumps([_digest(query), *position]).encode()).decode().rstrip("=")
+    """The opaque text by which the next page of a query is asked for, behind the row at this position.
+
+    Lines, not JSON, whose escapes could make of a key more than API Gateway takes in an address and in a header.
+    """
+    return base64.urlsafe_b64encode("\n".join([_digest(query, position), *position]).encode()).decode().rstrip("=")
 
 
 def _going_on(query: RowQuery, token: str) -> RowQuery:
     try:
-        digest, *position = json.loads(base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True))
-        if digest == _digest(query) and all(isinstance(part, str) and part.encode() for part in position):
+        text = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True).decode()
+        # The last part of a position may have line breaks of its own.
+        digest, *position = text.split("\n", 2)
+        if digest == _digest(query, position):
             return query.going_on(position)
-    except (ValueError, TypeError, RecursionError):
+    except ValueError:
         pass
     raise Refusal(
         400,
@@ -162,8 +169,9 @@ def _going_on(query: RowQuery, token: str) -> RowQuery:
     )
 
 
-def _digest(query: RowQuery) -> str:
-    return hashlib.sha256(json.dumps(query.parts).encode()).hexdigest()[:16]
+def _digest(query: RowQuery, position: Sequence[str]) -> str:
+    # Of the position too: a token that was cut short would begin somewhere else.
+    return hashlib.sha256(json.dumps([query.parts, list(position)]).encode()).hexdigest()[:16]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -415,7 +423,8 @@ def _quantiles(aggregate: Aggregate, text: str | None) -> tuple[Decimal, ...]:
 
 def _preferred(event: Mapping[str, Any]) -> str:
     """``csv`` where the header Accept prefers it, ``json`` else (RFC 9110, section 12.5.1)."""
-    weights = {"text/csv": 0.0, "application/json": 0.0}
+    # Of the ranges that a type is in, the narrowest says how much it is wanted.
+    weights = {"text/csv": (0, 0.0), "application/json": (0, 0.0)}
     header = ",".join(
         text
         for name, texts in (event.get("multiValueHeaders") or {}).items()
@@ -426,9 +435,11 @@ def _preferred(event: Mapping[str, Any]) -> str:
         kind, _, parameters = accepted.partition(";")
         weight = re.search(r"(?:^|;)\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)", parameters)
         for name in weights:
-            if kind.strip() in (name, f"{name.partition('/')[0]}/*", "*/*"):
-                weights[name] = max(weights[name], float(weight[1]) if weight else 1.0)
-    return "csv" if weights["text/csv"] > weights["application/json"] else "json"
+            ranges = ("*/*", f"{name.partition('/')[0]}/*", name)
+            if kind.strip() in ranges:
+                wanted = float(weight[1]) if weight else 1.0
+                weights[name] = max(weights[name], (ranges.index(kind.strip()), wanted))
+    return "csv" if weights["text/csv"][1] > weights["application/json"][1] else "json"
 
 
 def _is_text(text: str) -> bool:

@@ -1,12 +1,12 @@
 """The rows that a request asks for, in order, read only as far as they are taken.
 
-What a reader is not to see is left out here: rows past their retention, which DynamoDB deletes some time later; rows
-without items, which deliveries without a ledger leave for a while; and rows of earlier declarations of an aggregate.
+What a reader is not to see is said here: rows past their retention, which DynamoDB deletes some time later; and rows
+without items, which deliveries without a ledger leave for a while. Rows of earlier declarations are left out.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from heapq import merge
-from itertools import batched, groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
@@ -16,15 +16,20 @@ from ..items import Item
 from ..numerics import ZERO
 from ..reading import merged, number_in, partition_keys
 from .request import GroupsOfBucket, Refusal, RowQuery, RowsOfGroup, is_group
-from .table import MAX_KEYS
+from .table import MAX_KEYS, MAX_PAGE
+
+#: Items that are held at a time at most where rows are in parts, which are read side by side.
+_MAX_HELD = 20_000
 
 
 class Row(NamedTuple):
-    """One row, its parts made one: its key in one piece, its item in DynamoDB JSON, and where it is in the query."""
+    """One row, its parts made one: its key in one piece, its item in DynamoDB JSON, where it is in the query, and
+    whether a reader may see it."""
 
     key: RowKey
     item: Item
     position: Sequence[str]
+    is_shown: bool = True
 
 
 class Readable(Protocol):
@@ -34,7 +39,7 @@ class Readable(Protocol):
     def has_ranges(self) -> bool: ...
 
     def range(
-        self, pk: str, first: str, last: str, *, after: str | None, descending: bool, page: int
+        self, pk: str, first: str, last: str, *, after: str | None, descending: bool, page: int, most: int
     ) -> Iterator[tuple[str, Item]]: ...
 
     def ranked(
@@ -47,11 +52,12 @@ class Readable(Protocol):
 def rows(table: Readable, query: RowQuery, now: int) -> Iterator[Row]:
     """The rows of a query behind its position; ``now`` is in seconds since 1970.
 
-    They may go on behind the query's limit, so that whoever takes one more than that knows whether there is a next
-    page. Raises :class:`Refusal` where the table cannot tell, and what the table raises.
+    Those that are not shown are among them, so that whoever has no time to look for the next that is shown knows how
+    far it is. They may go on behind the query's limit, so that whoever takes one more than that knows whether there is
+    a next page. Raises :class:`Refusal` where the table cannot tell, and what the table raises.
     """
     found = _groups(table, query) if isinstance(query, GroupsOfBucket) else _one_group(table, query)
-    return (row for row in found if _is_shown(row.item, now))
+    return (row._replace(is_shown=_is_shown(row.item, now)) for row in found)
 
 
 def _is_shown(item: Item, now: int) -> bool:
@@ -75,6 +81,7 @@ def _one_group(table: Readable, query: RowsOfGroup) -> Iterator[Row]:
             "from and to, or keep the rows in a table with a range key",
         )
     by_sort_key = itemgetter(0)
+    most = min(MAX_PAGE, _MAX_HELD // len(parts))
     streams = [
         table.range(
             pk,
@@ -82,7 +89,9 @@ def _one_group(table: Readable, query: RowsOfGroup) -> Iterator[Row]:
             query.last,
             after=query.after,
             descending=query.descending,
-            page=query.limit + 1,
+            # The one behind tells that all parts of a row have been there.
+            page=min(query.limit + 2, most),
+            most=most,
         )
         for pk in parts
     ]
@@ -103,7 +112,10 @@ def _groups(table: Readable, query: GroupsOfBucket) -> Iterator[Row]:
     )
     # The index has the number and the group only; the rest, and whether the row has expired, is in the rows.
     current = (entry for entry in entries if is_group(aggregate, entry[1].pk))
-    for some in batched(current, min(MAX_KEYS, query.limit + 1)):
+    size = query.limit + 1
+    while some := list(islice(current, min(MAX_KEYS, size))):
+        # More and more: what comes behind the first may be many rows that are not shown.
+        size *= 2
         found = table.rows([key for _, key in some])
         for ranked, key in some:
             yield Row(key, found.get(key, {}), [ranked, key.pk])

@@ -7,10 +7,14 @@ from typing import Any
 from ..contributions import RowKey
 from ..items import AttributeValue, Item
 from ..row_schema import OWN_TABLE, RowSchema
+from .request import MAX_LIMIT
 
 #: Keys that one BatchGetItem takes
 #: (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html).
 MAX_KEYS = 100
+#: Items that are asked for at once at most, of which DynamoDB gives no more than 1 MB: the largest page, one more that
+#: tells whether there is another, and one that tells where that one ends.
+MAX_PAGE = MAX_LIMIT + 2
 #: BatchGetItem may leave keys unread for want of capacity, without an error. How often in a row it may do so with all
 #: that it was asked for, and the seconds to wait before the second try; each further wait is twice as long.
 _FRUITLESS_TRIES = 5
@@ -39,11 +43,11 @@ class Table:
         return self._schema.range_key is not None
 
     def range(
-        self, pk: str, first: str, last: str, *, after: str | None, descending: bool, page: int
+        self, pk: str, first: str, last: str, *, after: str | None, descending: bool, page: int, most: int
     ) -> Iterator[tuple[str, Item]]:
         """Sort keys and items of one partition key, from sort key ``first`` to ``last``, behind ``after``.
 
-        ``page`` is how many are read at once; more are read when they are asked for.
+        ``page`` is how many are read at first; more are read when they are asked for, ``most`` at once.
         """
         if self._schema.range_key is None:
             raise ValueError("a table without range key has no ranges")
@@ -61,7 +65,7 @@ class Table:
         }
         if after is not None:
             request["ExclusiveStartKey"] = self._schema.primary_key(RowKey(pk, after))
-        for item in self._query(request):
+        for item in self._query(request, most):
             yield item[self._schema.range_key]["S"], self._named(item)
 
     def ranked(
@@ -105,14 +109,16 @@ class Table:
             unread = left
         return found
 
-    def _query(self, request: Mapping[str, Any]) -> Iterator[Item]:
+    def _query(self, request: Mapping[str, Any], most: int = MAX_PAGE) -> Iterator[Item]:
         request = {"TableName": self._name, **request}
         while True:
             answer = self._client.query(**request)
             yield from answer["Items"]
             if "LastEvaluatedKey" not in answer:
                 return
-            request = {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            # More and more: whoever goes on behind a page looks for rows among many that are not shown.
+            limit = min(2 * request["Limit"], most)
+            request = {**request, "Limit": limit, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def _named(self, item: Item) -> Item:
         """The item with its time of expiry under the name that :mod:`aggregator.reading` knows."""
