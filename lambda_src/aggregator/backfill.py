@@ -18,14 +18,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
 from .apply import Clock, Run
-from .deployed import LONGEST_TIMEOUT, Deployed, DeploymentError, Function, FunctionChanged
+from .deployed import LONGEST_TIMEOUT, Deployed, DeploymentError, Function, FunctionChanged, table_ids
 
 # The aggregator that this import starts finds no definition in this function's environment, and is not called.
 from .handler import CONCURRENCY, CONNECT_TIMEOUT, READ_TIMEOUT, ConfigurationError, InvocationClock, connect
@@ -107,24 +106,24 @@ def _is_whole(given: Mapping[str, Any], name: str, least: int, most: int) -> boo
 
 @dataclass(frozen=True)
 class Plan:
-    """What holds for a whole execution: which function and table it is for, by the time of the function's last change
-    and the table's id, and the limits of each of the segments that are worked on at a time."""
+    """What holds for a whole execution: which function and tables it is for, by the function's digest and the tables'
+    ids, and the limits of each of the segments that are worked on at a time."""
 
-    function_changed_at: str
-    source_table_id: str
+    function_digest: str
+    table_ids: tuple[str, ...]
     limits: Limits
 
     def to_json(self) -> dict[str, Any]:
         """What JSON can hold of it."""
         units = [{**capacity._asdict(), "units": units} for capacity, units in self.limits.units.items()]
-        of_table = {"function_changed_at": self.function_changed_at, "source_table_id": self.source_table_id}
-        return {**of_table, "items_a_second": self.limits.items, "units_a_second": units}
+        written_for = {"function_digest": self.function_digest, "table_ids": list(self.table_ids)}
+        return {**written_for, "items_a_second": self.limits.items, "units_a_second": units}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Plan":
         """The reverse of :meth:`to_json`."""
         units = {Capacity(one["table"], one["kind"]): one["units"] for one in value["units_a_second"]}
-        return cls(value["function_changed_at"], value["source_table_id"], Limits(value["items_a_second"], units))
+        return cls(value["function_digest"], tuple(value["table_ids"]), Limits(value["items_a_second"], units))
 
 
 class Backfill:
@@ -173,19 +172,13 @@ class Backfill:
         function = Function(self._lambda, self._aggregator)
         seconds, deployed = function.seconds_to_wait(given.earlier_timeout, updating)
         self._check(deployed)
-        tables = {
-            name: self._describe(name) for name in (self._source_table, deployed.aggregate_table, deployed.ledger_table)
-        }
+        tables = deployed.describe_tables(self._dynamodb, self._source_table)
         total = given.segments or self._max_concurrency
         at_a_time = min(total, self._max_concurrency)
-        units = shares(tables.values(), given.capacity_share / at_a_time)
-        are_provisioned = {capacity.table for capacity in units} == set(tables)
+        units = shares(tables, given.capacity_share / at_a_time)
+        are_provisioned = {capacity.table for capacity in units} == {table["TableName"] for table in tables}
         rate = given.rate or (None if are_provisioned else ON_DEMAND_RATE)
-        plan = Plan(
-            _changed_at(deployed),
-            _table_id(tables[self._source_table]),
-            Limits(rate and rate / at_a_time, units),
-        )
+        plan = Plan(deployed.digest, table_ids(tables), Limits(rate and rate / at_a_time, units))
         logger.info("planned", extra={"wait_seconds": math.ceil(seconds), "segments": total})
         return {
             "wait_seconds": math.ceil(seconds),
@@ -197,14 +190,14 @@ class Backfill:
     def _work(self, plan: Plan, segment: Segment, clock: Clock) -> Segment:
         function = Function(self._lambda, self._aggregator)
         deployed = function.deployed
-        described = self._describe(self._source_table)
-        if (plan.function_changed_at, plan.source_table_id) != (_changed_at(deployed), _table_id(described)):
+        tables = deployed.describe_tables(self._dynamodb, self._source_table)
+        if (plan.function_digest, plan.table_ids) != (deployed.digest, table_ids(tables)):
             raise FunctionChanged(
-                "the aggregator's function was changed, or its source table made anew, after this execution began; "
+                "the aggregator's function was changed, or one of its tables made anew, after this execution began; "
                 "what was done is safe, start a new execution"
             )
         self._check(deployed)
-        key_attributes = [key["AttributeName"] for key in described["KeySchema"]]
+        key_attributes = [key["AttributeName"] for key in tables[0]["KeySchema"]]
         source = deployed.source(self._dynamodb, self._source_table, key_attributes)
         store = deployed.store(self._dynamodb)
 
@@ -235,18 +228,6 @@ class Backfill:
                 "run terraform apply, then start a new execution"
             )
         deployed.refuse_expiring_entries()
-
-    def _describe(self, table: str) -> dict[str, Any]:
-        described: dict[str, Any] = self._dynamodb.describe_table(TableName=table)["Table"]
-        return described
-
-
-def _changed_at(deployed: Deployed) -> str:
-    return datetime.fromtimestamp(deployed.modified_at, UTC).isoformat()
-
-
-def _table_id(described: Mapping[str, Any]) -> str:
-    return str(described.get("TableId", described["TableName"]))
 
 
 def _connect(service: str) -> Any:

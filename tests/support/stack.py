@@ -11,7 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from aggregator import definition
+from aggregator import definition, deployed
+from aggregator.deployed import Deployed
 from aggregator.handler import Aggregator
 from aggregator.row_schema import RowSchema
 from scripts.aggregates.__main__ import main
@@ -39,6 +40,8 @@ class Client:
         self.meta = SimpleNamespace(events=SimpleNamespace(register=lambda event, handler: None))
         #: Read and write units by table; a table that is not here is on-demand.
         self.provisioned: dict[str, tuple[int, int]] = {}
+        #: Ids of tables that are not their names.
+        self.table_ids: dict[str, str] = {}
         self._lock = threading.RLock()
 
     def describe_table(self, *, TableName: str) -> dict[str, Any]:  # noqa: N803
@@ -47,6 +50,7 @@ class Client:
         return {
             "Table": {
                 "TableName": TableName,
+                "TableId": self.table_ids.get(TableName, TableName),
                 "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
                 "ItemCount": len(self.database.items(TableName)),
                 "ProvisionedThroughput": {"ReadCapacityUnits": read, "WriteCapacityUnits": write},
@@ -170,6 +174,11 @@ class Stack:
     def deliver(self, *records: dict[str, Any]) -> None:
         """Invoke the function with a batch."""
         assert self._function.handle(event(records), _Context()) == {"batchItemFailures": []}
+
+    @property
+    def deployed(self) -> Deployed:
+        """The function as it is deployed."""
+        return deployed.read(self.clients["lambda"].get_function_configuration(FunctionName=FUNCTION_ARN))
 
     @property
     def tables(self) -> Tables:

@@ -300,13 +300,23 @@ def change_and_change_back(stack):
     stack.modified_at = "2026-01-02T00:00:00.000+0000"
 
 
-def make_source_anew(stack):
-    described = stack.client.describe_table(TableName=SOURCE_TABLE)["Table"]
-    stack.client.describe_table = lambda **_: {"Table": described | {"TableId": "2"}}
+def change_within_the_second(stack):
+    """Lambda tells LastModified in whole seconds."""
+    stack.environment = stack.environment | {"ON_SOURCE_EXPIRY": "keep"}
 
 
-@pytest.mark.parametrize("change", [change_and_change_back, make_source_anew])
-def test_an_execution_ends_where_the_function_or_the_table_is_another(time, change):
+def make_anew(table):
+    return lambda stack: stack.client.table_ids.update({table: "2"})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(change_and_change_back, change_within_the_second),
+        *map(make_anew, (SOURCE_TABLE, AGGREGATE_TABLE, LEDGER_TABLE)),
+    ],
+)
+def test_an_execution_ends_where_the_function_or_a_table_is_another(time, change):
     stack = stack_of(30)
     execution = Execution(stack, time)
     execution.step(0)
@@ -360,9 +370,12 @@ def test_nothing_is_written_on_the_strength_of_an_old_look(time):
 def test_a_function_that_runs_another_package_is_not_written_beside(time):
     stack = stack_of(1)
     execution = Execution(stack, time)
-    stack.code = "another"
+    execution.function = Backfill(
+        ENVIRONMENT | {"PACKAGE_HASH": "another"}, lambda service: stack.clients[service], map
+    )
     with pytest.raises(DeploymentError, match="run terraform apply"):
         execution.step(0)
+    stack.code = "another"
     with pytest.raises(DeploymentError, match="run terraform apply"):
         Execution(stack, time)
 
@@ -430,12 +443,14 @@ def test_a_fault_that_time_does_not_mend_is_raised(time):
 
 def test_what_an_invocation_did_is_logged_without_data_of_items(time, caplog):
     caplog.set_level(logging.DEBUG, "aggregator")
-    Execution(stack_of(12), time, NEW | {"segments": 1}).run()
+    stack = stack_of(11)
+    stack.put("secret", delivered=False, quantity=11)
+    Execution(stack, time, NEW | {"segments": 1}).run()
     planned, worked = caplog.records
     assert (planned.message, planned.wait_seconds, planned.segments) == ("planned", 0, 1)
     assert (worked.message, worked.segment, worked.of, worked.done) == ("worked", 0, 1, True)
     assert (worked.items, worked.written, worked.quarantined) == (12, 12, 0)
-    assert "011" not in str(vars(worked))
+    assert "secret" not in str(vars(worked))
 
 
 def test_an_environment_that_is_incomplete_is_told():
