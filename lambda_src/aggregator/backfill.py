@@ -49,6 +49,10 @@ class WrongInput(ValueError):
     """The execution's input cannot be worked with; the message says what it has to be."""
 
 
+class Updating(RuntimeError):
+    """This function is being updated, so that nobody can tell which package runs here."""
+
+
 class NoProgress(RuntimeError):
     """Not one page could be done in the time of an invocation."""
 
@@ -132,17 +136,16 @@ class Backfill:
     def __init__(self, environment: Mapping[str, str], connect: Callable[[str], Any], run: Run) -> None:
         """``connect`` makes a boto3 client from the name of its service.
 
-        AGGREGATOR_FUNCTION (ARN), SOURCE_TABLE, MAX_CONCURRENCY (segments worked on at a time) and PACKAGE_HASH
-        (SHA-256 of this function's zip file, in base64) are needed. Raises :class:`ConfigurationError`.
+        AGGREGATOR_FUNCTION (ARN), SOURCE_TABLE and MAX_CONCURRENCY (segments worked on at a time) are needed. Raises
+        :class:`ConfigurationError`.
         """
-        required = ("AGGREGATOR_FUNCTION", "SOURCE_TABLE", "MAX_CONCURRENCY", "PACKAGE_HASH")
+        required = ("AGGREGATOR_FUNCTION", "SOURCE_TABLE", "MAX_CONCURRENCY")
         missing = [name for name in required if not environment.get(name)]
         if missing:
             raise ConfigurationError(f"environment variables not set: {', '.join(missing)}; modules/backfill sets them")
         self._aggregator = environment["AGGREGATOR_FUNCTION"]
         self._source_table = environment["SOURCE_TABLE"]
         self._max_concurrency = int(environment["MAX_CONCURRENCY"])
-        self._package_hash = environment["PACKAGE_HASH"]
         self._lambda = connect("lambda")
         self._consumption = Consumption()
         self._dynamodb = self._consumption.watch(connect("dynamodb"))
@@ -152,16 +155,16 @@ class Backfill:
         """Make a plan, or work on a segment.
 
         The answer to an event of work is the next one. Raises :class:`WrongInput`, ``DeploymentError``,
-        ``FunctionChanged`` and ``DamagedEntry``, which a repetition does not mend, and :class:`NoProgress` and what the
-        calls to AWS raise, which it may.
+        ``FunctionChanged`` and ``DamagedEntry``, which a repetition does not mend, and :class:`NoProgress`,
+        :class:`Updating` and what the calls to AWS raise, which it may.
         """
-        clock = InvocationClock(context.get_remaining_time_in_millis)
+        clock, own_arn = InvocationClock(context.get_remaining_time_in_millis), context.invoked_function_arn
         if "input" in event:
-            return self._plan(Input.read(event["input"]), clock)
-        segment = self._work(Plan.from_json(event["plan"]), Segment.from_json(event["segment"]), clock)
+            return self._plan(Input.read(event["input"]), clock, own_arn)
+        segment = self._work(Plan.from_json(event["plan"]), Segment.from_json(event["segment"]), clock, own_arn)
         return {"plan": event["plan"], "segment": segment.to_json()}
 
-    def _plan(self, given: Input, clock: Clock) -> dict[str, Any]:
+    def _plan(self, given: Input, clock: Clock, own_arn: str) -> dict[str, Any]:
         def updating() -> None:
             if clock.remaining() <= 0:
                 raise DeploymentError(
@@ -171,7 +174,7 @@ class Backfill:
 
         function = Function(self._lambda, self._aggregator)
         seconds, deployed = function.seconds_to_wait(given.earlier_timeout, updating)
-        self._check(deployed)
+        self._check(deployed, own_arn)
         tables = deployed.describe_tables(self._dynamodb, self._source_table)
         total = given.segments or self._max_concurrency
         at_a_time = min(total, self._max_concurrency)
@@ -187,7 +190,7 @@ class Backfill:
             "segments": [Segment(number, total).to_json() for number in range(total)],
         }
 
-    def _work(self, plan: Plan, segment: Segment, clock: Clock) -> Segment:
+    def _work(self, plan: Plan, segment: Segment, clock: Clock, own_arn: str) -> Segment:
         function = Function(self._lambda, self._aggregator)
         deployed = function.deployed
         tables = deployed.describe_tables(self._dynamodb, self._source_table)
@@ -196,7 +199,7 @@ class Backfill:
                 "the aggregator's function was changed, or one of its tables made anew, after this execution began; "
                 "what was done is safe, start a new execution"
             )
-        self._check(deployed)
+        self._check(deployed, own_arn)
         key_attributes = [key["AttributeName"] for key in tables[0]["KeySchema"]]
         source = deployed.source(self._dynamodb, self._source_table, key_attributes)
         store = deployed.store(self._dynamodb)
@@ -220,9 +223,16 @@ class Backfill:
         logger.info("worked", extra={"segment": segment.number, "of": segment.total, "done": segment.done, **counts})
         return segment
 
-    def _check(self, deployed: Deployed) -> None:
+    def _check(self, deployed: Deployed, own_arn: str) -> None:
         """Whether what this function writes is what the aggregator's function would write."""
-        if deployed.package_hash != self._package_hash:
+        # Not from the environment: Terraform updates that first, and then the code.
+        own = self._lambda.get_function_configuration(FunctionName=own_arn)
+        if own.get("LastUpdateStatus", "Successful") != "Successful":
+            raise Updating(
+                "the backfill's own function is being updated, or its last update failed; if trying again does not "
+                "help, run terraform apply, then start a new execution"
+            )
+        if deployed.package_hash != own["CodeSha256"]:
             raise DeploymentError(
                 "the aggregator's function runs another package than this one, as after an apply that was interrupted; "
                 "run terraform apply, then start a new execution"

@@ -24,6 +24,7 @@ from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE
 
 SOURCE_TABLE = "orders-source"
 FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:orders-aggregator"
+BACKFILL_ARN = "arn:aws:lambda:us-east-1:123456789012:function:orders-backfill"
 
 
 class Client:
@@ -108,6 +109,8 @@ class _Lambda:
         self._stack = stack
 
     def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803
+        if FunctionName == BACKFILL_ARN:
+            return self._stack.backfill
         assert FunctionName == FUNCTION_ARN
         return {
             "CodeSha256": self._stack.code,
@@ -142,6 +145,8 @@ class Stack:
         self._more = more
         self.stderr = ""
         self.code = "sha256"
+        #: Configuration of the backfill's function.
+        self.backfill: dict[str, Any] = {"CodeSha256": self.code, "LastUpdateStatus": "Successful"}
         self.modified_at = "2026-01-01T00:00:00.000+0000"
         self.update_status: Callable[[], str] = lambda: "Successful"
         self.deploy(aggregates)
@@ -232,4 +237,4 @@ class Stack:
         return code, printed.getvalue()
 
 
-__all__ = ["FUNCTION_ARN", "SOURCE_TABLE", "STREAM_ARN", "Stack"]
+__all__ = ["BACKFILL_ARN", "FUNCTION_ARN", "SOURCE_TABLE", "STREAM_ARN", "Stack"]

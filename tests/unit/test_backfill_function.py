@@ -10,13 +10,13 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError
 
-from aggregator.backfill import Backfill, Input, NoProgress, WrongInput
+from aggregator.backfill import Backfill, Input, NoProgress, Updating, WrongInput
 from aggregator.deployed import UPDATE_SECONDS, DeploymentError, FunctionChanged
 from aggregator.handler import SAFETY_MARGIN, ConfigurationError
 from aggregator.ledger import DamagedEntry
 from scripts.localstack.settings import ROOT
 from tests.support.function import environment
-from tests.support.stack import FUNCTION_ARN, SOURCE_TABLE, Stack
+from tests.support.stack import BACKFILL_ARN, FUNCTION_ARN, SOURCE_TABLE, Stack
 from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE
 
 TOTAL = {"total": {"measures": {"quantity": {"function": "sum", "value": "quantity"}}}}
@@ -28,7 +28,6 @@ ENVIRONMENT = {
     "AGGREGATOR_FUNCTION": FUNCTION_ARN,
     "SOURCE_TABLE": SOURCE_TABLE,
     "MAX_CONCURRENCY": "2",
-    "PACKAGE_HASH": "sha256",
 }
 
 
@@ -81,7 +80,10 @@ class Execution:
 
     def _invoke(self, event):
         deadline = self._time.now + self._timeout
-        context = SimpleNamespace(get_remaining_time_in_millis=lambda: (deadline - self._time.now) * 1000)
+        context = SimpleNamespace(
+            get_remaining_time_in_millis=lambda: (deadline - self._time.now) * 1000,
+            invoked_function_arn=BACKFILL_ARN,
+        )
         self.invocations += 1
         # What goes through Step Functions is JSON.
         answer = json.loads(json.dumps(self.function.handle(json.loads(json.dumps(event)), context)))
@@ -370,11 +372,14 @@ def test_nothing_is_written_on_the_strength_of_an_old_look(time):
 def test_a_function_that_runs_another_package_is_not_written_beside(time):
     stack = stack_of(1)
     execution = Execution(stack, time)
-    execution.function = Backfill(
-        ENVIRONMENT | {"PACKAGE_HASH": "another"}, lambda service: stack.clients[service], map
-    )
+    stack.backfill |= {"CodeSha256": "another"}
     with pytest.raises(DeploymentError, match="run terraform apply"):
         execution.step(0)
+    stack.backfill |= {"CodeSha256": stack.code, "LastUpdateStatus": "InProgress"}
+    with pytest.raises(Updating, match="is being updated"):
+        execution.step(0)
+    stack.backfill |= {"LastUpdateStatus": "Successful"}
+    assert execution.step(0)["done"]
     stack.code = "another"
     with pytest.raises(DeploymentError, match="run terraform apply"):
         Execution(stack, time)
@@ -454,8 +459,8 @@ def test_what_an_invocation_did_is_logged_without_data_of_items(time, caplog):
 
 
 def test_an_environment_that_is_incomplete_is_told():
-    with pytest.raises(ConfigurationError, match="not set: SOURCE_TABLE, PACKAGE_HASH; modules/backfill sets them"):
-        Backfill(ENVIRONMENT | {"SOURCE_TABLE": "", "PACKAGE_HASH": ""}, lambda service: None, map)
+    with pytest.raises(ConfigurationError, match="not set: SOURCE_TABLE, MAX_CONCURRENCY; modules/backfill sets them"):
+        Backfill(ENVIRONMENT | {"SOURCE_TABLE": "", "MAX_CONCURRENCY": ""}, lambda service: None, map)
 
 
 def test_the_entry_point_is_there_and_says_what_is_missing():
