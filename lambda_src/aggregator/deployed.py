@@ -5,6 +5,7 @@ with what runs, and with nothing else.
 """
 
 import json
+import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -182,19 +183,23 @@ class Function:
         and ``ClientError`` where the function cannot be read."""
         self._client = client
         self._name = name
+        self._lock = threading.Lock()
         # Before the call: the answer may be as old as the call is long.
         self._looked_at = time.monotonic()
         self.deployed = self._read()[0]
 
-    def check_unchanged(self) -> None:
-        """Look again, at most every :data:`LOOK_EVERY` seconds. Raises :class:`FunctionChanged`."""
-        if time.monotonic() - self._looked_at < LOOK_EVERY:
-            return
-        self._looked_at = time.monotonic()
-        if self._read()[0].identity != self.deployed.identity:
-            raise FunctionChanged(
-                "the function's code or configuration was changed meanwhile; what was done is safe, run it again"
-            )
+    def check_unchanged(self, *, at_once: bool = False) -> None:
+        """Look again, unless ``at_once`` at most every :data:`LOOK_EVERY` seconds. Raises :class:`FunctionChanged`."""
+        # Others wait for the answer: until it is there they know no more than from the look before.
+        with self._lock:
+            began = time.monotonic()
+            if not at_once and began - self._looked_at < LOOK_EVERY:
+                return
+            if self._read()[0].identity != self.deployed.identity:
+                raise FunctionChanged(
+                    "the function's code or configuration was changed meanwhile; what was done is safe, run it again"
+                )
+            self._looked_at = began
 
     def bring(
         self, targets: Sequence[Target], store: Store, source: SourceTable, clock: Clock, run: Run

@@ -251,15 +251,22 @@ def _verification(deployment: Deployment, options: argparse.Namespace, progress:
     )
 
 
-def _verify(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, dict[str, Any], str]:
+def _verified(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> verify.Report:
     report = _verification(deployment, options, progress).verify()
+    # What was written under another definition meanwhile would be called wrong: no alarm, and no repair, for that.
+    deployment.check_unchanged(at_once=True)
+    return report
+
+
+def _verify(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, dict[str, Any], str]:
+    report = _verified(deployment, options, progress)
     if options.publish_metric:
         drift.publish(deployment.client("cloudwatch"), deployment.settings.function_name, report)
     return (RIGHT if report.is_right else WRONG), verify.summary(report), verify.lines(report)
 
 
 def _repair(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, dict[str, Any], str]:
-    found = _verification(deployment, options, progress).verify()
+    found = _verified(deployment, options, progress)
     progress.say(verify.lines(found))
     if found.is_right:
         return RIGHT, {"found": verify.summary(found)}, "nothing to repair"
@@ -267,7 +274,7 @@ def _repair(deployment: Deployment, options: argparse.Namespace, progress: Progr
     done = Repair(deployment.tables, verification, deployment.bring, deployment.clock, progress.of).repair(found)
     deployment.clock.check()
     progress.say(f"repaired {done.entries:,} entries and {done.rows:,} rows; verifying again")
-    after = _verification(deployment, options, progress).verify()
+    after = _verified(deployment, options, progress)
     result = {
         "found": verify.summary(found),
         "repaired": {"entries": done.entries, "rows": done.rows, "left": done.left},

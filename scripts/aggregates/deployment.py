@@ -111,10 +111,10 @@ class Deployment:
         """The tables that a backfill reads and writes, as DescribeTable tells them."""
         return self.deployed.describe_tables(self.dynamodb, self.settings.source_table_name)
 
-    def check_unchanged(self) -> None:
-        """Look from time to time whether the function is the one that the command began with. Raises
+    def check_unchanged(self, *, at_once: bool = False) -> None:
+        """Look, from time to time or ``at_once``, whether the function is the one that the command began with. Raises
         ``DeploymentError`` where it is not."""
-        self._function.check_unchanged()
+        self._function.check_unchanged(at_once=at_once)
 
     def bring(self, targets: Sequence[Target]) -> Reconciliation:
         """:func:`aggregator.reconcile.reconcile`, as long as the function is still the one that this began with.

@@ -8,13 +8,14 @@ import re
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 
 import pytest
 from botocore.exceptions import ClientError
 
 from aggregator import deployed
-from aggregator.deployed import LOOK_EVERY, DeploymentError, Function
+from aggregator.deployed import LOOK_EVERY, DeploymentError, Function, FunctionChanged
 from aggregator.pace import Consumption, Limits, Pace
 from aggregator.reconcile import Reconciliation, backfill
 from aggregator.segments import Segment
@@ -199,12 +200,12 @@ def test_a_function_that_is_changed_and_changed_back_during_the_wait_ends_a_back
     """Its invocations in between may be running still: they would write entries behind the backfill's back."""
     monkeypatch.setattr("aggregator.deployed.LOOK_EVERY", 0.1)
 
-    def wait(interruption, seconds):
+    def change(interruption, seconds):
         change_and_change_back(stack)
         time.sleep(0.15)
 
     stack.modified_at = datetime.now(UTC).isoformat()
-    monkeypatch.setattr(Interruption, "sleep", wait)
+    monkeypatch.setattr(Interruption, "sleep", change)
     code, _ = stack.command(tmp_path, "backfill", "--earlier-timeout", "900")
     assert (code, "changed meanwhile" in stack.stderr) == (2, True)
     assert stack.rows() == {}
@@ -215,6 +216,32 @@ def test_a_function_whose_update_failed_is_not_waited_for(stack, tmp_path):
     code, _ = stack.command(tmp_path, "backfill", *NEW)
     assert (code, "run terraform apply" in stack.stderr) == (2, True)
     assert stack.rows() == {}
+
+
+def test_nobody_goes_on_while_another_looks(stack, monkeypatch):
+    """Each segment is a thread; what one of them has asked says nothing before it is answered."""
+    asked, answer = threading.Event(), threading.Event()
+
+    class SlowLambda:
+        def get_function_configuration(self, **arguments):
+            asked.set()
+            assert answer.wait(10)
+            return stack.clients["lambda"].get_function_configuration(**arguments)
+
+    answer.set()
+    function = Function(SlowLambda(), FUNCTION_ARN)
+    monkeypatch.setattr("aggregator.deployed.LOOK_EVERY", 0.1)
+    time.sleep(0.15)
+    asked.clear()
+    answer.clear()
+    stack.deploy(BY_PRODUCT)
+    with ThreadPoolExecutor(2) as threads:
+        one = threads.submit(function.check_unchanged)
+        assert asked.wait(10)
+        other = threads.submit(function.check_unchanged)
+        assert wait([other], timeout=0.05).not_done
+        answer.set()
+        assert [type(look.exception()) for look in (one, other)] == [FunctionChanged] * 2
 
 
 def test_a_look_is_as_old_as_the_call_that_it_began_with(stack, monkeypatch):
