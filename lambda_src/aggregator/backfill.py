@@ -18,14 +18,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
 from .apply import Clock, Run
-from .deployed import LONGEST_TIMEOUT, Deployed, DeploymentError, Function, FunctionChanged
+from .deployed import LONGEST_TIMEOUT, Deployed, DeploymentError, Function, FunctionChanged, table_ids
 
 # The aggregator that this import starts finds no definition in this function's environment, and is not called.
 from .handler import CONCURRENCY, CONNECT_TIMEOUT, READ_TIMEOUT, ConfigurationError, InvocationClock, connect
@@ -48,6 +47,10 @@ ON_DEMAND_RATE = 500.0
 
 class WrongInput(ValueError):
     """The execution's input cannot be worked with; the message says what it has to be."""
+
+
+class Updating(RuntimeError):
+    """This function is being updated, so that nobody can tell which package runs here."""
 
 
 class NoProgress(RuntimeError):
@@ -107,24 +110,24 @@ def _is_whole(given: Mapping[str, Any], name: str, least: int, most: int) -> boo
 
 @dataclass(frozen=True)
 class Plan:
-    """What holds for a whole execution: which function and table it is for, by the time of the function's last change
-    and the table's id, and the limits of each of the segments that are worked on at a time."""
+    """What holds for a whole execution: which function and tables it is for, by the function's digest and the tables'
+    ids, and the limits of each of the segments that are worked on at a time."""
 
-    function_changed_at: str
-    source_table_id: str
+    function_digest: str
+    table_ids: tuple[str, ...]
     limits: Limits
 
     def to_json(self) -> dict[str, Any]:
         """What JSON can hold of it."""
         units = [{**capacity._asdict(), "units": units} for capacity, units in self.limits.units.items()]
-        of_table = {"function_changed_at": self.function_changed_at, "source_table_id": self.source_table_id}
-        return {**of_table, "items_a_second": self.limits.items, "units_a_second": units}
+        written_for = {"function_digest": self.function_digest, "table_ids": list(self.table_ids)}
+        return {**written_for, "items_a_second": self.limits.items, "units_a_second": units}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Plan":
         """The reverse of :meth:`to_json`."""
         units = {Capacity(one["table"], one["kind"]): one["units"] for one in value["units_a_second"]}
-        return cls(value["function_changed_at"], value["source_table_id"], Limits(value["items_a_second"], units))
+        return cls(value["function_digest"], tuple(value["table_ids"]), Limits(value["items_a_second"], units))
 
 
 class Backfill:
@@ -133,17 +136,16 @@ class Backfill:
     def __init__(self, environment: Mapping[str, str], connect: Callable[[str], Any], run: Run) -> None:
         """``connect`` makes a boto3 client from the name of its service.
 
-        AGGREGATOR_FUNCTION (ARN), SOURCE_TABLE, MAX_CONCURRENCY (segments worked on at a time) and PACKAGE_HASH
-        (SHA-256 of this function's zip file, in base64) are needed. Raises :class:`ConfigurationError`.
+        AGGREGATOR_FUNCTION (ARN), SOURCE_TABLE and MAX_CONCURRENCY (segments worked on at a time) are needed. Raises
+        :class:`ConfigurationError`.
         """
-        required = ("AGGREGATOR_FUNCTION", "SOURCE_TABLE", "MAX_CONCURRENCY", "PACKAGE_HASH")
+        required = ("AGGREGATOR_FUNCTION", "SOURCE_TABLE", "MAX_CONCURRENCY")
         missing = [name for name in required if not environment.get(name)]
         if missing:
             raise ConfigurationError(f"environment variables not set: {', '.join(missing)}; modules/backfill sets them")
         self._aggregator = environment["AGGREGATOR_FUNCTION"]
         self._source_table = environment["SOURCE_TABLE"]
         self._max_concurrency = int(environment["MAX_CONCURRENCY"])
-        self._package_hash = environment["PACKAGE_HASH"]
         self._lambda = connect("lambda")
         self._consumption = Consumption()
         self._dynamodb = self._consumption.watch(connect("dynamodb"))
@@ -153,16 +155,16 @@ class Backfill:
         """Make a plan, or work on a segment.
 
         The answer to an event of work is the next one. Raises :class:`WrongInput`, ``DeploymentError``,
-        ``FunctionChanged`` and ``DamagedEntry``, which a repetition does not mend, and :class:`NoProgress` and what the
-        calls to AWS raise, which it may.
+        ``FunctionChanged`` and ``DamagedEntry``, which a repetition does not mend, and :class:`NoProgress`,
+        :class:`Updating` and what the calls to AWS raise, which it may.
         """
-        clock = InvocationClock(context.get_remaining_time_in_millis)
+        clock, own_arn = InvocationClock(context.get_remaining_time_in_millis), context.invoked_function_arn
         if "input" in event:
-            return self._plan(Input.read(event["input"]), clock)
-        segment = self._work(Plan.from_json(event["plan"]), Segment.from_json(event["segment"]), clock)
+            return self._plan(Input.read(event["input"]), clock, own_arn)
+        segment = self._work(Plan.from_json(event["plan"]), Segment.from_json(event["segment"]), clock, own_arn)
         return {"plan": event["plan"], "segment": segment.to_json()}
 
-    def _plan(self, given: Input, clock: Clock) -> dict[str, Any]:
+    def _plan(self, given: Input, clock: Clock, own_arn: str) -> dict[str, Any]:
         def updating() -> None:
             if clock.remaining() <= 0:
                 raise DeploymentError(
@@ -172,20 +174,14 @@ class Backfill:
 
         function = Function(self._lambda, self._aggregator)
         seconds, deployed = function.seconds_to_wait(given.earlier_timeout, updating)
-        self._check(deployed)
-        tables = {
-            name: self._describe(name) for name in (self._source_table, deployed.aggregate_table, deployed.ledger_table)
-        }
+        self._check(deployed, own_arn)
+        tables = deployed.describe_tables(self._dynamodb, self._source_table)
         total = given.segments or self._max_concurrency
         at_a_time = min(total, self._max_concurrency)
-        units = shares(tables.values(), given.capacity_share / at_a_time)
-        are_provisioned = {capacity.table for capacity in units} == set(tables)
+        units = shares(tables, given.capacity_share / at_a_time)
+        are_provisioned = {capacity.table for capacity in units} == {table["TableName"] for table in tables}
         rate = given.rate or (None if are_provisioned else ON_DEMAND_RATE)
-        plan = Plan(
-            _changed_at(deployed),
-            _table_id(tables[self._source_table]),
-            Limits(rate and rate / at_a_time, units),
-        )
+        plan = Plan(deployed.digest, table_ids(tables), Limits(rate and rate / at_a_time, units))
         logger.info("planned", extra={"wait_seconds": math.ceil(seconds), "segments": total})
         return {
             "wait_seconds": math.ceil(seconds),
@@ -194,17 +190,17 @@ class Backfill:
             "segments": [Segment(number, total).to_json() for number in range(total)],
         }
 
-    def _work(self, plan: Plan, segment: Segment, clock: Clock) -> Segment:
+    def _work(self, plan: Plan, segment: Segment, clock: Clock, own_arn: str) -> Segment:
         function = Function(self._lambda, self._aggregator)
         deployed = function.deployed
-        described = self._describe(self._source_table)
-        if (plan.function_changed_at, plan.source_table_id) != (_changed_at(deployed), _table_id(described)):
+        tables = deployed.describe_tables(self._dynamodb, self._source_table)
+        if (plan.function_digest, plan.table_ids) != (deployed.digest, table_ids(tables)):
             raise FunctionChanged(
-                "the aggregator's function was changed, or its source table made anew, after this execution began; "
+                "the aggregator's function was changed, or one of its tables made anew, after this execution began; "
                 "what was done is safe, start a new execution"
             )
-        self._check(deployed)
-        key_attributes = [key["AttributeName"] for key in described["KeySchema"]]
+        self._check(deployed, own_arn)
+        key_attributes = [key["AttributeName"] for key in tables[0]["KeySchema"]]
         source = deployed.source(self._dynamodb, self._source_table, key_attributes)
         store = deployed.store(self._dynamodb)
 
@@ -227,26 +223,21 @@ class Backfill:
         logger.info("worked", extra={"segment": segment.number, "of": segment.total, "done": segment.done, **counts})
         return segment
 
-    def _check(self, deployed: Deployed) -> None:
+    def _check(self, deployed: Deployed, own_arn: str) -> None:
         """Whether what this function writes is what the aggregator's function would write."""
-        if deployed.package_hash != self._package_hash:
+        # Not from the environment: Terraform updates that first, and then the code.
+        own = self._lambda.get_function_configuration(FunctionName=own_arn)
+        if own.get("LastUpdateStatus", "Successful") != "Successful":
+            raise Updating(
+                "the backfill's own function is being updated, or its last update failed; if trying again does not "
+                "help, run terraform apply, then start a new execution"
+            )
+        if deployed.package_hash != own["CodeSha256"]:
             raise DeploymentError(
                 "the aggregator's function runs another package than this one, as after an apply that was interrupted; "
                 "run terraform apply, then start a new execution"
             )
         deployed.refuse_expiring_entries()
-
-    def _describe(self, table: str) -> dict[str, Any]:
-        described: dict[str, Any] = self._dynamodb.describe_table(TableName=table)["Table"]
-        return described
-
-
-def _changed_at(deployed: Deployed) -> str:
-    return datetime.fromtimestamp(deployed.modified_at, UTC).isoformat()
-
-
-def _table_id(described: Mapping[str, Any]) -> str:
-    return str(described.get("TableId", described["TableName"]))
 
 
 def _connect(service: str) -> Any:

@@ -5,9 +5,10 @@ with what runs, and with nothing else.
 """
 
 import json
+import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -45,9 +46,10 @@ class FunctionChanged(DeploymentError):
 
 @dataclass(frozen=True)
 class Deployed:
-    """What the function is configured as. ``identity`` changes with its code and environment alone; ``modified_at`` is
-    the epoch second of the last change, ``is_updating`` says that one is under way. ``ledger_retention`` is in
-    seconds, None: entries with contributions stay. ``schema`` is how rows stand in the aggregate table."""
+    """What the function is configured as. ``identity`` is its code, its environment and when it was last changed;
+    ``modified_at`` is the epoch second of that change, ``update_status`` what became of it: ``InProgress``,
+    ``Successful`` or ``Failed``. ``ledger_retention`` is in seconds, None: entries with contributions stay.
+    ``schema`` is how rows stand in the aggregate table."""
 
     definition: Definition
     aggregate_table: str
@@ -57,13 +59,18 @@ class Deployed:
     ledger_retention: int | None
     schema: RowSchema
     modified_at: float
-    is_updating: bool
-    identity: tuple[str, str]
+    update_status: str
+    identity: tuple[str, str, str]
 
     @property
     def package_hash(self) -> str:
         """SHA-256 of the zip file that the function runs, in base64."""
         return self.identity[0]
+
+    @property
+    def digest(self) -> str:
+        """Another one after every update of the function, also after two in one second or one that was taken back."""
+        return sha256(json.dumps(self.identity).encode()).hexdigest()
 
     def runs(self, package: bytes) -> bool:
         """Whether this zip file is what the function runs."""
@@ -75,6 +82,14 @@ class Deployed:
         ``now`` is an epoch second, ``earlier_timeout`` the timeout of the function before its last change.
         """
         return max(0.0, self.modified_at + UPDATE_SECONDS + earlier_timeout + REQUEST_SECONDS - now)
+
+    def describe_tables(self, client: Any, source_table: str) -> list[dict[str, Any]]:
+        """The source table, the aggregate table and the ledger table as DescribeTable tells them, each once.
+
+        ``client`` is a boto3 DynamoDB client. Raises ``ClientError``.
+        """
+        names = dict.fromkeys((source_table, self.aggregate_table, self.ledger_table))
+        return [client.describe_table(TableName=name)["Table"] for name in names]
 
     def refuse_expiring_entries(self) -> None:
         """Raises :class:`DeploymentError` where a backfill would count items of expired entries again."""
@@ -100,6 +115,11 @@ class Deployed:
         """The source table, which may hold the rows too; ``client`` is as that of :meth:`store`."""
         schema = self.schema if table == self.aggregate_table else OWN_TABLE
         return SourceTable(client, table=table, key_attributes=key_attributes, schema=schema)
+
+
+def table_ids(described: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The ids of tables as DescribeTable tells them: others after one was made anew under its name."""
+    return tuple(str(table.get("TableId", table["TableName"])) for table in described)
 
 
 def read(configuration: Mapping[str, Any]) -> Deployed:
@@ -131,8 +151,10 @@ def read(configuration: Mapping[str, Any]) -> Deployed:
         schema=schema,
         # 2026-01-01T00:00:00.000+0000
         modified_at=datetime.fromisoformat(configuration["LastModified"]).timestamp(),
-        is_updating=configuration.get("LastUpdateStatus", "Successful") != "Successful",
-        identity=(configuration["CodeSha256"], json.dumps(variables, sort_keys=True)),
+        update_status=configuration.get("LastUpdateStatus", "Successful"),
+        # The time besides: a change that is taken back between two looks leaves entries behind. Lambda tells whole
+        # seconds, so the time alone does not do either.
+        identity=(configuration["CodeSha256"], json.dumps(variables, sort_keys=True), configuration["LastModified"]),
     )
 
 
@@ -161,18 +183,23 @@ class Function:
         and ``ClientError`` where the function cannot be read."""
         self._client = client
         self._name = name
+        self._lock = threading.Lock()
+        # Before the call: the answer may be as old as the call is long.
+        self._looked_at = time.monotonic()
         self.deployed = self._read()[0]
-        self._looked_at = time.monotonic()
 
-    def check_unchanged(self) -> None:
-        """Look again, at most every :data:`LOOK_EVERY` seconds. Raises :class:`FunctionChanged`."""
-        if time.monotonic() - self._looked_at < LOOK_EVERY:
-            return
-        self._looked_at = time.monotonic()
-        if self._read()[0].identity != self.deployed.identity:
-            raise FunctionChanged(
-                "the function's code or configuration was changed meanwhile; what was done is safe, run it again"
-            )
+    def check_unchanged(self, *, at_once: bool = False) -> None:
+        """Look again, unless ``at_once`` at most every :data:`LOOK_EVERY` seconds. Raises :class:`FunctionChanged`."""
+        # Others wait for the answer: until it is there they know no more than from the look before.
+        with self._lock:
+            began = time.monotonic()
+            if not at_once and began - self._looked_at < LOOK_EVERY:
+                return
+            if self._read()[0].identity != self.deployed.identity:
+                raise FunctionChanged(
+                    "the function's code or configuration was changed meanwhile; what was done is safe, run it again"
+                )
+            self._looked_at = began
 
     def bring(
         self, targets: Sequence[Target], store: Store, source: SourceTable, clock: Clock, run: Run
@@ -197,11 +224,16 @@ class Function:
         """How long an invocation under an earlier configuration may still be running, and the function by then.
 
         ``earlier_timeout`` is the function's timeout before its last change, in seconds; 0: there was none.
-        ``updating`` is called, to wait, for as long as the function is being updated.
+        ``updating`` is called, to wait, for as long as the function is being updated. Raises :class:`DeploymentError`.
         """
         deployed, now = self._read()
         seconds = deployed.seconds_to_wait(now, earlier_timeout) if earlier_timeout else 0.0
-        while deployed.is_updating:
+        while deployed.update_status != "Successful":
+            if deployed.update_status == "Failed":
+                raise DeploymentError(
+                    "the last update of the aggregator's function failed, so that it goes on as it was before; run "
+                    "terraform apply, then the backfill again"
+                )
             updating()
             deployed, now = self._read()
             seconds = earlier_timeout + REQUEST_SECONDS

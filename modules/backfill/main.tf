@@ -1,11 +1,11 @@
 locals {
   backfill_name = "${var.name}-backfill"
   package_path  = coalesce(var.package_path, "${path.module}/../../dist/aggregator.zip")
-  package_hash  = filebase64sha256(local.package_path)
 
   partition         = split(":", var.aggregator_function_arn)[1]
   region            = split(":", var.aggregator_function_arn)[3]
   account_id        = split(":", var.aggregator_function_arn)[4]
+  function_arn      = "arn:${local.partition}:lambda:${local.region}:${local.account_id}:function:${local.backfill_name}"
   state_machine_arn = "arn:${local.partition}:states:${local.region}:${local.account_id}:stateMachine:${local.backfill_name}"
 
   # What no repetition mends ends the execution with its message; all else is tried again. Names of exceptions of the package.
@@ -123,7 +123,7 @@ resource "aws_lambda_function" "this" {
   description      = "Counts items of ${var.source_table.name} that were there before, a step of the state machine ${local.backfill_name}."
   role             = aws_iam_role.this.arn
   filename         = local.package_path
-  source_code_hash = local.package_hash
+  source_code_hash = filebase64sha256(local.package_path)
   handler          = "aggregator.backfill.handler"
   runtime          = "python3.13"
   architectures    = [var.architecture]
@@ -137,7 +137,6 @@ resource "aws_lambda_function" "this" {
     variables = {
       AGGREGATOR_FUNCTION = var.aggregator_function_arn
       MAX_CONCURRENCY     = tostring(var.max_concurrency)
-      PACKAGE_HASH        = local.package_hash
       SOURCE_TABLE        = var.source_table.name
     }
   }
@@ -187,10 +186,11 @@ resource "aws_iam_role_policy" "this" {
     Statement = concat(
       [
         {
-          Sid      = "ReadAggregator"
+          # Its own, too: which package it runs.
+          Sid      = "ReadFunctions"
           Effect   = "Allow"
           Action   = "lambda:GetFunctionConfiguration"
-          Resource = var.aggregator_function_arn
+          Resource = [var.aggregator_function_arn, local.function_arn]
         },
         {
           Sid      = "ReadSource"

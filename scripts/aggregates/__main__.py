@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aggregator.contributions import ALL_TIME, RowKey
-from aggregator.deployed import LONGEST_TIMEOUT, DeploymentError
+from aggregator.deployed import LONGEST_TIMEOUT, DeploymentError, table_ids
 from aggregator.ledger import DamagedEntry
 from aggregator.pace import Limits, Pace, shares
 
@@ -173,12 +173,11 @@ def _backfill(
 ) -> tuple[int, dict[str, Any], str]:
     deployed = deployment.deployed
     deployed.refuse_expiring_entries()
+    tables = deployment.described_tables()
     file = StateFile(options.state)
-    state = file.load(
-        deployment.source_table_id, deployed.definition.fingerprint, deployed.modified_at, options.segments
-    )
+    state = file.load(table_ids(tables), deployed.digest, options.segments)
     deployment.wait_for_earlier_invocations(options.earlier_timeout, progress.say)
-    pace = Pace(_limits(deployment, options), deployment.consumption, deployment.clock, time.monotonic)
+    pace = Pace(_limits(tables, options), deployment.consumption, deployment.clock, time.monotonic)
     work = backfill.Backfill(deployment.source, deployment.bring, deployment.clock, pace, state, file.save)
     before, began = state.total("items"), time.monotonic()
     progress.begin(max(0, deployment.item_count - before))
@@ -196,10 +195,10 @@ def _backfill(
     return RIGHT, {**result, "definition": deployed.definition.fingerprint}, text
 
 
-def _limits(deployment: Deployment, options: argparse.Namespace) -> Limits:
+def _limits(tables: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> Limits:
     if options.capacity_share is None:
         return Limits(options.rate)
-    units = shares(deployment.described_tables(), options.capacity_share)
+    units = shares(tables, options.capacity_share)
     if not units:
         raise SettingsError(
             "--capacity-share: all tables are on-demand, so that there is no capacity to take a share of; use --rate"
@@ -252,15 +251,22 @@ def _verification(deployment: Deployment, options: argparse.Namespace, progress:
     )
 
 
-def _verify(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, dict[str, Any], str]:
+def _verified(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> verify.Report:
     report = _verification(deployment, options, progress).verify()
+    # What was written under another definition meanwhile would be called wrong: no alarm, and no repair, for that.
+    deployment.check_unchanged(at_once=True)
+    return report
+
+
+def _verify(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, dict[str, Any], str]:
+    report = _verified(deployment, options, progress)
     if options.publish_metric:
         drift.publish(deployment.client("cloudwatch"), deployment.settings.function_name, report)
     return (RIGHT if report.is_right else WRONG), verify.summary(report), verify.lines(report)
 
 
 def _repair(deployment: Deployment, options: argparse.Namespace, progress: Progress) -> tuple[int, dict[str, Any], str]:
-    found = _verification(deployment, options, progress).verify()
+    found = _verified(deployment, options, progress)
     progress.say(verify.lines(found))
     if found.is_right:
         return RIGHT, {"found": verify.summary(found)}, "nothing to repair"
@@ -268,7 +274,7 @@ def _repair(deployment: Deployment, options: argparse.Namespace, progress: Progr
     done = Repair(deployment.tables, verification, deployment.bring, deployment.clock, progress.of).repair(found)
     deployment.clock.check()
     progress.say(f"repaired {done.entries:,} entries and {done.rows:,} rows; verifying again")
-    after = _verification(deployment, options, progress).verify()
+    after = _verified(deployment, options, progress)
     result = {
         "found": verify.summary(found),
         "repaired": {"entries": done.entries, "rows": done.rows, "left": done.left},

@@ -20,13 +20,12 @@ from .settings import SettingsError
 
 @dataclass
 class State:
-    """How far a backfill is. It belongs to one table, by its id, and one ``fingerprint`` of a definition, since the
-    function was changed the last time: while it had another one, items that were seen may have been written under it.
+    """How far a backfill is. It belongs to the ``tables`` with these ids and to a ``function``, by its digest: since
+    that was changed, items that were seen may have been written under another definition, also if it was changed back.
     """
 
-    table: str
-    fingerprint: str
-    changed_at: float
+    tables: tuple[str, ...]
+    function: str
     segments: list[Segment] = field(default_factory=list)
 
     @property
@@ -48,7 +47,7 @@ class State:
         try:
             read = json.loads(text)
             segments = [Segment.from_json(segment) for segment in read["segments"]]
-            return cls(read["table"], read["fingerprint"], read["changed_at"], segments)
+            return cls(tuple(read["tables"]), read["function"], segments)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise SettingsError(f"the state file is not one of a backfill ({error!r}); name another one") from None
 
@@ -59,18 +58,16 @@ class StateFile:
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
-    def load(self, table: str, fingerprint: str, changed_at: float, segments: int) -> State:
-        """The state of a backfill that was interrupted, or of a new one; ``changed_at`` is the epoch second of the
-        function's last change. Raises :class:`SettingsError`."""
-        new = State(table, fingerprint, changed_at, [Segment(number, segments) for number in range(segments)])
+    def load(self, tables: tuple[str, ...], function: str, segments: int) -> State:
+        """The state of a backfill that was interrupted, or of a new one. Raises :class:`SettingsError`."""
+        new = State(tables, function, [Segment(number, segments) for number in range(segments)])
         if self._path is None or not self._path.exists():
             return new
         state = State.from_json(self._path.read_text())
-        if (state.table, state.fingerprint, state.changed_at) != (table, fingerprint, changed_at):
+        if (state.tables, state.function) != (tables, function):
             raise SettingsError(
-                f"{self._path} belongs to a backfill of another table ({state.table}, now {table}), under another "
-                f"definition ({state.fingerprint}, now {fingerprint}), or from before the function was changed; remove "
-                "the file to begin anew"
+                f"{self._path} belongs to a backfill of other tables, or to one from before the function was changed; "
+                "remove the file to begin anew"
             )
         return state
 

@@ -77,8 +77,6 @@ class Deployment:
         self.dynamodb = client("dynamodb", config=Config(retries={"mode": "standard", "total_max_attempts": 10}))
         described = self.dynamodb.describe_table(TableName=settings.source_table_name)["Table"]
         key_attributes = [key["AttributeName"] for key in described["KeySchema"]]
-        #: Another one after the table was made anew under its name.
-        self.source_table_id = str(described.get("TableId", settings.source_table_name))
         #: As of some time in the last six hours, as DynamoDB counts.
         self.item_count = int(described["ItemCount"])
         # The loops of the package retry by themselves.
@@ -111,13 +109,12 @@ class Deployment:
 
     def described_tables(self) -> list[dict[str, Any]]:
         """The tables that a backfill reads and writes, as DescribeTable tells them."""
-        names = {self.settings.source_table_name, self.deployed.aggregate_table, self.deployed.ledger_table}
-        return [self.dynamodb.describe_table(TableName=name)["Table"] for name in sorted(names)]
+        return self.deployed.describe_tables(self.dynamodb, self.settings.source_table_name)
 
-    def check_unchanged(self) -> None:
-        """Look from time to time whether the function is the one that the command began with. Raises
+    def check_unchanged(self, *, at_once: bool = False) -> None:
+        """Look, from time to time or ``at_once``, whether the function is the one that the command began with. Raises
         ``DeploymentError`` where it is not."""
-        self._function.check_unchanged()
+        self._function.check_unchanged(at_once=at_once)
 
     def bring(self, targets: Sequence[Target]) -> Reconciliation:
         """:func:`aggregator.reconcile.reconcile`, as long as the function is still the one that this began with.

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from aggregator import definition
+from aggregator import definition, deployed
+from aggregator.deployed import Deployed
 from aggregator.handler import Aggregator
 from aggregator.row_schema import RowSchema
 from scripts.aggregates.__main__ import main
@@ -23,6 +24,7 @@ from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE
 
 SOURCE_TABLE = "orders-source"
 FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:orders-aggregator"
+BACKFILL_ARN = "arn:aws:lambda:us-east-1:123456789012:function:orders-backfill"
 
 
 class Client:
@@ -39,6 +41,8 @@ class Client:
         self.meta = SimpleNamespace(events=SimpleNamespace(register=lambda event, handler: None))
         #: Read and write units by table; a table that is not here is on-demand.
         self.provisioned: dict[str, tuple[int, int]] = {}
+        #: Ids of tables that are not their names.
+        self.table_ids: dict[str, str] = {}
         self._lock = threading.RLock()
 
     def describe_table(self, *, TableName: str) -> dict[str, Any]:  # noqa: N803
@@ -47,6 +51,7 @@ class Client:
         return {
             "Table": {
                 "TableName": TableName,
+                "TableId": self.table_ids.get(TableName, TableName),
                 "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
                 "ItemCount": len(self.database.items(TableName)),
                 "ProvisionedThroughput": {"ReadCapacityUnits": read, "WriteCapacityUnits": write},
@@ -104,6 +109,8 @@ class _Lambda:
         self._stack = stack
 
     def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803
+        if FunctionName == BACKFILL_ARN:
+            return self._stack.backfill
         assert FunctionName == FUNCTION_ARN
         return {
             "CodeSha256": self._stack.code,
@@ -138,6 +145,8 @@ class Stack:
         self._more = more
         self.stderr = ""
         self.code = "sha256"
+        #: Configuration of the backfill's function.
+        self.backfill: dict[str, Any] = {"CodeSha256": self.code, "LastUpdateStatus": "Successful"}
         self.modified_at = "2026-01-01T00:00:00.000+0000"
         self.update_status: Callable[[], str] = lambda: "Successful"
         self.deploy(aggregates)
@@ -170,6 +179,11 @@ class Stack:
     def deliver(self, *records: dict[str, Any]) -> None:
         """Invoke the function with a batch."""
         assert self._function.handle(event(records), _Context()) == {"batchItemFailures": []}
+
+    @property
+    def deployed(self) -> Deployed:
+        """The function as it is deployed."""
+        return deployed.read(self.clients["lambda"].get_function_configuration(FunctionName=FUNCTION_ARN))
 
     @property
     def tables(self) -> Tables:
@@ -223,4 +237,4 @@ class Stack:
         return code, printed.getvalue()
 
 
-__all__ = ["FUNCTION_ARN", "SOURCE_TABLE", "STREAM_ARN", "Stack"]
+__all__ = ["BACKFILL_ARN", "FUNCTION_ARN", "SOURCE_TABLE", "STREAM_ARN", "Stack"]

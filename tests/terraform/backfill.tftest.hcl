@@ -47,7 +47,6 @@ run "the_function_is_the_aggregators_package_with_another_handler" {
     condition = aws_lambda_function.this.environment[0].variables == tomap({
       AGGREGATOR_FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:sales-aggregator"
       MAX_CONCURRENCY     = "4"
-      PACKAGE_HASH        = filebase64sha256("dist/aggregator.zip")
       SOURCE_TABLE        = "sales-source"
     })
     error_message = "Definition and tables are not here: they are read from the aggregator's function."
@@ -198,10 +197,13 @@ run "the_role_of_the_function_may_do_what_it_does_and_nothing_else" {
       Version = "2012-10-17"
       Statement = [
         {
-          Sid      = "ReadAggregator"
-          Effect   = "Allow"
-          Action   = "lambda:GetFunctionConfiguration"
-          Resource = "arn:aws:lambda:eu-west-1:123456789012:function:sales-aggregator"
+          Sid    = "ReadFunctions"
+          Effect = "Allow"
+          Action = "lambda:GetFunctionConfiguration"
+          Resource = [
+            "arn:aws:lambda:eu-west-1:123456789012:function:sales-aggregator",
+            "arn:aws:lambda:eu-west-1:123456789012:function:sales-backfill",
+          ]
         },
         {
           Sid      = "ReadSource"

@@ -10,13 +10,13 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError
 
-from aggregator.backfill import Backfill, Input, NoProgress, WrongInput
+from aggregator.backfill import Backfill, Input, NoProgress, Updating, WrongInput
 from aggregator.deployed import UPDATE_SECONDS, DeploymentError, FunctionChanged
 from aggregator.handler import SAFETY_MARGIN, ConfigurationError
 from aggregator.ledger import DamagedEntry
 from scripts.localstack.settings import ROOT
 from tests.support.function import environment
-from tests.support.stack import FUNCTION_ARN, SOURCE_TABLE, Stack
+from tests.support.stack import BACKFILL_ARN, FUNCTION_ARN, SOURCE_TABLE, Stack
 from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE
 
 TOTAL = {"total": {"measures": {"quantity": {"function": "sum", "value": "quantity"}}}}
@@ -28,7 +28,6 @@ ENVIRONMENT = {
     "AGGREGATOR_FUNCTION": FUNCTION_ARN,
     "SOURCE_TABLE": SOURCE_TABLE,
     "MAX_CONCURRENCY": "2",
-    "PACKAGE_HASH": "sha256",
 }
 
 
@@ -81,7 +80,10 @@ class Execution:
 
     def _invoke(self, event):
         deadline = self._time.now + self._timeout
-        context = SimpleNamespace(get_remaining_time_in_millis=lambda: (deadline - self._time.now) * 1000)
+        context = SimpleNamespace(
+            get_remaining_time_in_millis=lambda: (deadline - self._time.now) * 1000,
+            invoked_function_arn=BACKFILL_ARN,
+        )
         self.invocations += 1
         # What goes through Step Functions is JSON.
         answer = json.loads(json.dumps(self.function.handle(json.loads(json.dumps(event)), context)))
@@ -300,13 +302,23 @@ def change_and_change_back(stack):
     stack.modified_at = "2026-01-02T00:00:00.000+0000"
 
 
-def make_source_anew(stack):
-    described = stack.client.describe_table(TableName=SOURCE_TABLE)["Table"]
-    stack.client.describe_table = lambda **_: {"Table": described | {"TableId": "2"}}
+def change_within_the_second(stack):
+    """Lambda tells LastModified in whole seconds."""
+    stack.environment = stack.environment | {"ON_SOURCE_EXPIRY": "keep"}
 
 
-@pytest.mark.parametrize("change", [change_and_change_back, make_source_anew])
-def test_an_execution_ends_where_the_function_or_the_table_is_another(time, change):
+def make_anew(table):
+    return lambda stack: stack.client.table_ids.update({table: "2"})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(change_and_change_back, change_within_the_second),
+        *map(make_anew, (SOURCE_TABLE, AGGREGATE_TABLE, LEDGER_TABLE)),
+    ],
+)
+def test_an_execution_ends_where_the_function_or_a_table_is_another(time, change):
     stack = stack_of(30)
     execution = Execution(stack, time)
     execution.step(0)
@@ -360,9 +372,15 @@ def test_nothing_is_written_on_the_strength_of_an_old_look(time):
 def test_a_function_that_runs_another_package_is_not_written_beside(time):
     stack = stack_of(1)
     execution = Execution(stack, time)
-    stack.code = "another"
+    stack.backfill |= {"CodeSha256": "another"}
     with pytest.raises(DeploymentError, match="run terraform apply"):
         execution.step(0)
+    stack.backfill |= {"CodeSha256": stack.code, "LastUpdateStatus": "InProgress"}
+    with pytest.raises(Updating, match="is being updated"):
+        execution.step(0)
+    stack.backfill |= {"LastUpdateStatus": "Successful"}
+    assert execution.step(0)["done"]
+    stack.code = "another"
     with pytest.raises(DeploymentError, match="run terraform apply"):
         Execution(stack, time)
 
@@ -430,17 +448,19 @@ def test_a_fault_that_time_does_not_mend_is_raised(time):
 
 def test_what_an_invocation_did_is_logged_without_data_of_items(time, caplog):
     caplog.set_level(logging.DEBUG, "aggregator")
-    Execution(stack_of(12), time, NEW | {"segments": 1}).run()
+    stack = stack_of(11)
+    stack.put("secret", delivered=False, quantity=11)
+    Execution(stack, time, NEW | {"segments": 1}).run()
     planned, worked = caplog.records
     assert (planned.message, planned.wait_seconds, planned.segments) == ("planned", 0, 1)
     assert (worked.message, worked.segment, worked.of, worked.done) == ("worked", 0, 1, True)
     assert (worked.items, worked.written, worked.quarantined) == (12, 12, 0)
-    assert "011" not in str(vars(worked))
+    assert "secret" not in str(vars(worked))
 
 
 def test_an_environment_that_is_incomplete_is_told():
-    with pytest.raises(ConfigurationError, match="not set: SOURCE_TABLE, PACKAGE_HASH; modules/backfill sets them"):
-        Backfill(ENVIRONMENT | {"SOURCE_TABLE": "", "PACKAGE_HASH": ""}, lambda service: None, map)
+    with pytest.raises(ConfigurationError, match="not set: SOURCE_TABLE, MAX_CONCURRENCY; modules/backfill sets them"):
+        Backfill(ENVIRONMENT | {"SOURCE_TABLE": "", "MAX_CONCURRENCY": ""}, lambda service: None, map)
 
 
 def test_the_entry_point_is_there_and_says_what_is_missing():

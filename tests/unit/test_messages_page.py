@@ -24,6 +24,7 @@ SHOWN = {
     "UnusableEvent",
     "UnusableItem",
     "UnusableObject",
+    "Updating",
     "WrongInput",
 }
 #: Files whose ValueErrors become reasons of quarantined items.

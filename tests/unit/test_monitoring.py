@@ -185,6 +185,23 @@ def test_a_verification_that_finds_a_wrong_row_fires_the_alarm_that_is_made_for_
     assert cloudwatch.minute.keys() == set(drift_metrics.METRICS)
 
 
+@pytest.mark.parametrize("command", [("verify", "--publish-metric"), ("repair",)])
+def test_a_deployment_during_a_verification_is_no_drift(tmp_path, command):
+    stack = Stack(SALES)
+    stack.put("1", product="tea", quantity=1)
+
+    def deploy(name, arguments):
+        if name == "scan":
+            stack.client.before = lambda name, arguments: None
+            stack.deploy(SALES | {"total": {"measures": {"units": {"function": "sum", "value": "quantity"}}}})
+            stack.put("1", product="tea", quantity=2)
+
+    stack.client.before = deploy
+    # A stack without CloudWatch: publishing fails.
+    code, printed = stack.command(tmp_path, *command, "--patience", "1")
+    assert (code, printed, "changed meanwhile" in stack.stderr) == (2, "", True)
+
+
 def test_a_verification_publishes_nothing_unless_it_is_asked_to(tmp_path):
     # A stack without CloudWatch.
     assert Stack(SALES).command(tmp_path, "verify", "--patience", "1")[0] == 0

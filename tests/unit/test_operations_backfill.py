@@ -8,14 +8,16 @@ import re
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import UTC, datetime
 
 import pytest
 from botocore.exceptions import ClientError
 
 from aggregator import deployed
-from aggregator.deployed import DeploymentError
+from aggregator.deployed import LOOK_EVERY, DeploymentError, Function, FunctionChanged
 from aggregator.pace import Consumption, Limits, Pace
-from aggregator.reconcile import Reconciliation
+from aggregator.reconcile import Reconciliation, backfill
 from aggregator.segments import Segment
 from aggregator.source import SourceTable
 from scripts.aggregates.backfill import Backfill, State, StateFile
@@ -23,14 +25,12 @@ from scripts.aggregates.deployment import Interruption
 from scripts.aggregates.progress import Progress, text
 from scripts.aggregates.settings import SettingsError, read_settings
 from tests.support.function import environment
-from tests.support.stack import SOURCE_TABLE, Stack
-from tests.support.tables import LEDGER_TABLE
+from tests.support.stack import FUNCTION_ARN, SOURCE_TABLE, Stack
+from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE
 
 TOTAL = {"total": {"measures": {"quantity": {"function": "sum", "value": "quantity"}}}}
 BY_PRODUCT = {"by_product": {"group_by": ["product"], "measures": {"orders": {"function": "count"}}}}
 NEW = ("--earlier-timeout", "0")
-#: When the function was changed the last time, as epoch second.
-CHANGED_AT = 1_767_225_600.0
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_backfill_that_is_interrupted_goes_on_where_it_was(stack, tmp_path, mo
 
 
 def test_a_segment_that_dies_between_a_page_and_its_state_does_the_page_again(stack):
-    saved = State(SOURCE_TABLE, "f", CHANGED_AT, [Segment(0, 1)])
+    saved = State((SOURCE_TABLE,), "f", [Segment(0, 1)])
 
     def bring(targets):
         return Reconciliation(written=len(targets))
@@ -162,22 +162,112 @@ def test_a_backfill_stops_when_the_function_is_changed_under_it(stack, tmp_path,
     assert (code, "changed meanwhile" in stack.stderr) == (2, True)
 
 
-def test_a_state_of_another_definition_is_refused(stack, tmp_path):
+def another_definition(stack):
+    stack.deploy(BY_PRODUCT)
+
+
+def change_and_change_back(stack):
+    """Items that were seen may have been written under the definition in between."""
+    stack.modified_at = "2026-01-02T00:00:00.000+0000"
+
+
+def make_ledger_anew(stack):
+    """What was seen has lost its entries."""
+    stack.client.table_ids[LEDGER_TABLE] = "2"
+
+
+@pytest.mark.parametrize("change", [another_definition, change_and_change_back, make_ledger_anew])
+def test_a_state_from_before_a_change_is_refused(stack, tmp_path, change):
     file = tmp_path / "state.json"
-    StateFile(file).save(State(SOURCE_TABLE, "another", CHANGED_AT, [Segment(0, 1)]))
+    tables = (SOURCE_TABLE, AGGREGATE_TABLE, LEDGER_TABLE)
+    state = State(tables, stack.deployed.digest, [Segment(number, 4) for number in range(4)])
+    StateFile(file).save(state)
+    change(stack)
     code, _ = stack.command(tmp_path, "backfill", "--state", str(file), *NEW)
     assert (code, "remove the file to begin anew" in stack.stderr) == (2, True)
+    assert stack.rows() == {}
 
 
-def test_a_state_from_before_the_function_was_changed_and_changed_back_is_refused(stack, tmp_path):
-    """Items that were seen may have been written under the definition in between."""
+def test_a_state_of_the_same_tables_and_function_is_gone_on_with(stack, tmp_path):
     file = tmp_path / "state.json"
-    fingerprint = stack.definition.fingerprint
-    StateFile(file).save(State(SOURCE_TABLE, fingerprint, CHANGED_AT - 1, [Segment(number, 4) for number in range(4)]))
-    code, _ = stack.command(tmp_path, "backfill", "--state", str(file), *NEW)
-    assert (code, "before the function was changed" in stack.stderr) == (2, True)
-    StateFile(file).save(State(SOURCE_TABLE, fingerprint, CHANGED_AT, [Segment(number, 4) for number in range(4)]))
+    tables = (SOURCE_TABLE, AGGREGATE_TABLE, LEDGER_TABLE)
+    StateFile(file).save(State(tables, stack.deployed.digest, [Segment(0, 1, done=True)]))
     assert stack.command(tmp_path, "backfill", "--state", str(file), *NEW)[0] == 0
+    assert stack.rows() == {}, "its only segment was done"
+
+
+def test_a_function_that_is_changed_and_changed_back_during_the_wait_ends_a_backfill(stack, tmp_path, monkeypatch):
+    """Its invocations in between may be running still: they would write entries behind the backfill's back."""
+    monkeypatch.setattr("aggregator.deployed.LOOK_EVERY", 0.1)
+
+    def change(interruption, seconds):
+        change_and_change_back(stack)
+        time.sleep(0.15)
+
+    stack.modified_at = datetime.now(UTC).isoformat()
+    monkeypatch.setattr(Interruption, "sleep", change)
+    code, _ = stack.command(tmp_path, "backfill", "--earlier-timeout", "900")
+    assert (code, "changed meanwhile" in stack.stderr) == (2, True)
+    assert stack.rows() == {}
+
+
+def test_a_function_whose_update_failed_is_not_waited_for(stack, tmp_path):
+    stack.update_status = lambda: "Failed"
+    code, _ = stack.command(tmp_path, "backfill", *NEW)
+    assert (code, "run terraform apply" in stack.stderr) == (2, True)
+    assert stack.rows() == {}
+
+
+def test_nobody_goes_on_while_another_looks(stack, monkeypatch):
+    """Each segment is a thread; what one of them has asked says nothing before it is answered."""
+    asked, answer = threading.Event(), threading.Event()
+
+    class SlowLambda:
+        def get_function_configuration(self, **arguments):
+            asked.set()
+            assert answer.wait(10)
+            return stack.clients["lambda"].get_function_configuration(**arguments)
+
+    answer.set()
+    function = Function(SlowLambda(), FUNCTION_ARN)
+    monkeypatch.setattr("aggregator.deployed.LOOK_EVERY", 0.1)
+    time.sleep(0.15)
+    asked.clear()
+    answer.clear()
+    stack.deploy(BY_PRODUCT)
+    with ThreadPoolExecutor(2) as threads:
+        one = threads.submit(function.check_unchanged)
+        assert asked.wait(10)
+        other = threads.submit(function.check_unchanged)
+        assert wait([other], timeout=0.05).not_done
+        answer.set()
+        assert [type(look.exception()) for look in (one, other)] == [FunctionChanged] * 2
+
+
+def test_a_look_is_as_old_as_the_call_that_it_began_with(stack, monkeypatch):
+    now = 100.0
+
+    class SlowLambda:
+        def get_function_configuration(self, **arguments):
+            nonlocal now
+            now += 2 * LOOK_EVERY
+            return stack.clients["lambda"].get_function_configuration(**arguments)
+
+    class Patient(Interruption):
+        looks = 0
+
+        def remaining(self):
+            self.looks += 1
+            return 3_600.0 if self.looks < 3 else 0.0
+
+    monkeypatch.setattr("aggregator.deployed.time.monotonic", lambda: now)
+    function = Function(SlowLambda(), FUNCTION_ARN)
+    begun = []
+    stack.client.before = lambda name, arguments: begun.append(name)
+    store = function.deployed.store(stack.client)
+    source = function.deployed.source(stack.client, SOURCE_TABLE, ["id"])
+    function.bring(backfill([{"id": {"S": "001"}}]), store, source, Patient(), map)
+    assert begun == []
 
 
 def test_a_damaged_entry_ends_a_backfill_with_what_to_do(stack, tmp_path):
@@ -192,7 +282,7 @@ def test_a_damaged_entry_ends_a_backfill_with_what_to_do(stack, tmp_path):
 
 @pytest.mark.parametrize("key", [{"id": {"B": b"\x00\xff"}}, {"base64": {"S": "x"}}, {"id": {"N": "1"}}])
 def test_a_state_keeps_keys_of_every_type(key):
-    state = State(SOURCE_TABLE, "f", CHANGED_AT, [Segment(0, 2, start=key, items=3), Segment(1, 2, done=True)])
+    state = State((SOURCE_TABLE,), "f", [Segment(0, 2, start=key, items=3), Segment(1, 2, done=True)])
     assert State.from_json(state.to_json()) == state
 
 
@@ -273,7 +363,7 @@ def test_an_output_that_is_missing_is_told_how_to_add():
 def test_a_backfill_that_goes_on_tells_of_what_is_left_and_at_which_rate(stack, tmp_path):
     file = tmp_path / "state.json"
     segments = [Segment(0, 2, done=True, items=400), Segment(1, 2)]
-    StateFile(file).save(State(SOURCE_TABLE, stack.definition.fingerprint, CHANGED_AT, segments))
+    StateFile(file).save(State((SOURCE_TABLE, AGGREGATE_TABLE, LEDGER_TABLE), stack.deployed.digest, segments))
     stack.client.before = lambda name, arguments: time.sleep(0.6) if name == "scan" else None
     stack.command(tmp_path, "backfill", "--state", str(file), *NEW)
     told = stack.stderr.splitlines()[-1]
