@@ -103,6 +103,8 @@ module "backfill" {
   memory_size             = var.backfill.memory_size
   timeout                 = var.backfill.timeout
   package_path            = var.package_path
+  package_object          = var.package_object
+  code_signing_config_arn = var.code_signing_config_arn
   architecture            = var.architecture
   log_retention_days      = var.log_retention_days
   log_kms_key_arn         = var.log_kms_key_arn

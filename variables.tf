@@ -190,7 +190,7 @@ variable "code_signing_config_arn" {
 }
 
 variable "vpc_config" {
-  description = "Subnets and security groups of the function, where it has to be in a VPC. It reaches DynamoDB through a gateway endpoint of that VPC or a NAT gateway; the event source mapping needs neither. Null: not in a VPC, which is not less private: the function takes no connections."
+  description = "Subnets and security groups of the function that keeps the rows, where it has to be in a VPC; those that read and backfill are in none. It reaches DynamoDB through a gateway endpoint of that VPC or a NAT gateway; the event source mapping needs neither. Null: not in a VPC, which is not less private: the function takes no connections."
   type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
   default     = null
 }
@@ -365,12 +365,6 @@ variable "create_backfill" {
   validation {
     condition     = !var.create_backfill || var.ledger_retention_days == null
     error_message = "create_backfill: with ledger_retention_days the items of expired entries would count again. Leave ledger_retention_days out, or leave create_backfill out."
-  }
-
-  # The function tells by the hash of the file whether it is of the same package as the aggregator's.
-  validation {
-    condition     = !var.create_backfill || var.package_object == null
-    error_message = "create_backfill: the state machine's function needs the same package as a file. Use package_path instead of package_object, or backfill by the command line (docs/operations.md)."
   }
 }
 

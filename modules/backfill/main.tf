@@ -1,6 +1,6 @@
 locals {
   backfill_name = "${var.name}-backfill"
-  package_path  = coalesce(var.package_path, "${path.module}/../../dist/aggregator.zip")
+  package_path  = var.package_object != null ? null : coalesce(var.package_path, "${path.module}/../../dist/aggregator.zip")
 
   partition         = split(":", var.aggregator_function_arn)[1]
   region            = split(":", var.aggregator_function_arn)[3]
@@ -117,20 +117,24 @@ resource "aws_lambda_function" "this" {
   # checkov:skip=CKV_AWS_115:max_concurrency of the state machine limits it.
   # checkov:skip=CKV_AWS_116:A dead letter queue is for asynchronous invocations; a step that fails is in the execution.
   # checkov:skip=CKV_AWS_117:Without a VPC the function takes no connections either.
-  # checkov:skip=CKV_AWS_272:It has to have the package of the aggregator's function, and checks that it does.
+  # checkov:skip=CKV_AWS_272:Code signing is a choice, code_signing_config_arn.
 
-  function_name    = local.backfill_name
-  description      = "Counts items of ${var.source_table.name} that were there before, a step of the state machine ${local.backfill_name}."
-  role             = aws_iam_role.this.arn
-  filename         = local.package_path
-  source_code_hash = filebase64sha256(local.package_path)
-  handler          = "aggregator.backfill.handler"
-  runtime          = "python3.13"
-  architectures    = [var.architecture]
-  memory_size      = var.memory_size
-  timeout          = var.timeout
-  kms_key_arn      = var.kms_key_arn
-  tags             = var.tags
+  function_name           = local.backfill_name
+  description             = "Counts items of ${var.source_table.name} that were there before, a step of the state machine ${local.backfill_name}."
+  role                    = aws_iam_role.this.arn
+  filename                = local.package_path
+  source_code_hash        = local.package_path == null ? null : filebase64sha256(local.package_path)
+  s3_bucket               = one(var.package_object[*].bucket)
+  s3_key                  = one(var.package_object[*].key)
+  s3_object_version       = one(var.package_object[*].version_id)
+  code_signing_config_arn = var.code_signing_config_arn
+  handler                 = "aggregator.backfill.handler"
+  runtime                 = "python3.13"
+  architectures           = [var.architecture]
+  memory_size             = var.memory_size
+  timeout                 = var.timeout
+  kms_key_arn             = var.kms_key_arn
+  tags                    = var.tags
 
   # Definition, other tables and settings are those that it reads from the aggregator's function.
   environment {

@@ -79,6 +79,33 @@ variable "package_path" {
   }
 }
 
+variable "package_object" {
+  description = "Object in S3 with the zip file that the aggregator's function runs, in a bucket with versions in the function's region. Null: package_path."
+  type        = object({ bucket = string, key = string, version_id = string })
+  default     = null
+
+  validation {
+    condition     = var.package_object == null || var.package_path == null
+    error_message = "package_object: package_path names a package too. Leave one of them out."
+  }
+}
+
+variable "code_signing_config_arn" {
+  description = "ARN of the code signing configuration that the package has to satisfy. The committed package is not signed: name a signed one by package_path or package_object. Null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.code_signing_config_arn == null ? true : can(regex("^arn:[^:]+:lambda:[^:]+:[0-9]{12}:code-signing-config:csc-[0-9a-z]{17}$", var.code_signing_config_arn))
+    error_message = "code_signing_config_arn: use the ARN of a code signing configuration, arn:aws:lambda:<region>:<account>:code-signing-config:csc-<17 characters>."
+  }
+
+  validation {
+    condition     = var.code_signing_config_arn == null || var.package_path != null || var.package_object != null
+    error_message = "code_signing_config_arn: the package that comes with the module is not signed, so Lambda would refuse it or warn of it. Sign dist/aggregator.zip with AWS Signer and name the result by package_object or package_path."
+  }
+}
+
 variable "memory_size" {
   description = "Memory of the function in MB. Its share of CPU grows with it: 1769 MB is one whole CPU."
   type        = number

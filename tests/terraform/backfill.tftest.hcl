@@ -643,3 +643,50 @@ run "aliases_of_keys_of_source_and_log_are_refused" {
 
   expect_failures = [var.source_kms_key_arn, var.log_kms_key_arn]
 }
+
+run "the_package_can_be_a_signed_object_in_s3" {
+  command = plan
+
+  module {
+    source = "./modules/backfill"
+  }
+
+  variables {
+    package_object          = { bucket = "packages", key = "signed/aggregator.zip", version_id = "v7" }
+    code_signing_config_arn = "arn:aws:lambda:eu-west-1:123456789012:code-signing-config:csc-0123456789abcdef0"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.filename == null && aws_lambda_function.this.s3_bucket == "packages" && aws_lambda_function.this.s3_key == "signed/aggregator.zip" && aws_lambda_function.this.s3_object_version == "v7" && aws_lambda_function.this.code_signing_config_arn == var.code_signing_config_arn
+    error_message = "The function is that object, as the aggregator's is."
+  }
+}
+
+run "code_signing_of_the_unsigned_package_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/backfill"
+  }
+
+  variables {
+    code_signing_config_arn = "arn:aws:lambda:eu-west-1:123456789012:code-signing-config:csc-0123456789abcdef0"
+  }
+
+  expect_failures = [var.code_signing_config_arn]
+}
+
+run "two_packages_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/backfill"
+  }
+
+  variables {
+    package_path   = "dist/aggregator.zip"
+    package_object = { bucket = "packages", key = "aggregator.zip", version_id = "v7" }
+  }
+
+  expect_failures = [var.package_object]
+}

@@ -132,14 +132,3 @@ run "settings_of_a_backfill_that_is_not_made_are_refused" {
 
   expect_failures = [var.backfill]
 }
-
-run "a_backfill_of_a_package_in_s3_is_refused" {
-  command = plan
-
-  variables {
-    create_backfill = true
-    package_object  = { bucket = "packages", key = "aggregator.zip", version_id = "v7" }
-  }
-
-  expect_failures = [var.create_backfill]
-}

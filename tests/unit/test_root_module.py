@@ -27,3 +27,8 @@ def modules():
 def test_rows_are_read_by_what_keeps_them(modules, name):
     assert modules["aggregator"][name] == f"${{var.{name}}}"
     assert f"{name} = var.{name}" in " ".join(str(modules["api"]["read"]).replace('"', "").split())
+
+
+@pytest.mark.parametrize("name", [*AS_THE_FUNCTION_THAT_KEEPS_THE_ROWS, "kms_key_arn"])
+def test_a_backfill_is_done_by_what_keeps_the_rows(modules, name):
+    assert modules["backfill"][name] == modules["aggregator"][name] == f"${{var.{name}}}"
