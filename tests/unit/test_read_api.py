@@ -274,6 +274,19 @@ def test_rows_of_an_earlier_declaration_and_other_items_in_the_index_are_not_gro
     assert [len(page) for page in shop.pages("/aggregates/ranking/groups?at=2026-01&limit=2")] == [2, 1]
 
 
+def test_a_text_in_the_place_of_the_number_is_no_group():
+    """DynamoDB Local has such a row in its index where somebody has edited one."""
+
+    class Client:
+        def query(self, **_):
+            rows = {"ranking#milk": {"S": "a lot"}, "ranking#tea": {"N": "7"}}
+            return {"Items": [{"pk": {"S": pk}, "sk": {"S": "all"}, "revenue": it} for pk, it in rows.items()]}
+
+    rows = table.Table(Client(), AGGREGATE_TABLE, RowSchema.parse("{}"))
+    ranked = rows.ranked("revenue", "ranking#all", "all", after=None, descending=True, page=2)
+    assert list(ranked) == [("7", RowKey("ranking#tea", "all"))]
+
+
 def test_a_group_that_goes_between_the_two_reads_is_left_out(shop):
     for number, product in enumerate(("tea", "coffee", "cocoa")):
         shop.order(number, product=product, price=number)

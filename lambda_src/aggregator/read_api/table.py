@@ -87,8 +87,8 @@ class Table:
             start: dict[str, AttributeValue] = {"rank_group": {"S": rank_group}, measure: {"N": number}}
             request["ExclusiveStartKey"] = start | self._schema.primary_key(RowKey(pk, sk))
         for item in self._query(request):
-            # Other items of the table may have a rank_group too.
-            if not self._schema.key_prefix or self._schema.has_row(item):
+            # Other items of the table may have a rank_group too. DynamoDB Local indexes a text that somebody has set.
+            if "N" in item[measure] and (not self._schema.key_prefix or self._schema.has_row(item)):
                 yield item[measure]["N"], self._schema.row_key(item)
 
     def rows(self, wanted: Iterable[RowKey]) -> dict[RowKey, Item]:
