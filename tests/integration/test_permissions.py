@@ -48,6 +48,9 @@ def policy_of(role: str, client: Callable[[str], Any]) -> dict[str, Any]:
 
 
 class Context:
+    def __init__(self, invoked_function_arn: str = "") -> None:
+        self.invoked_function_arn = invoked_function_arn
+
     def get_remaining_time_in_millis(self) -> int:
         return 60_000
 
@@ -90,9 +93,14 @@ class Stack:
         self.stream_arn = pipeline.outputs["source_stream_arn"]
         self.recorder = Recorder(self.stream_arn.split("/stream/")[0])
 
+    def configuration(self, function: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.client("lambda").get_function_configuration(
+            FunctionName=f"{self._name}-{function}"
+        )
+        return found
+
     def environment(self, function: str) -> dict[str, str]:
-        configuration = self.client("lambda").get_function_configuration(FunctionName=f"{self._name}-{function}")
-        variables: dict[str, str] = configuration["Environment"]["Variables"]
+        variables: dict[str, str] = self.configuration(function)["Environment"]["Variables"]
         return variables
 
     def recorded(self, service: str) -> Any:
@@ -165,11 +173,12 @@ def test_the_backfills_role_gives_what_its_calls_need_and_nothing_else(stack: St
             pipeline.put(**item)
         pipeline.drain()
         backfill = Backfill(stack.environment("backfill"), stack.recorded, run)
+        context = Context(stack.configuration("backfill")["FunctionArn"])
         # The function as it is deployed has just been made; nobody waits here.
-        plan = backfill.handle({"input": {"earlier_timeout": 0, "segments": 1}}, Context())
+        plan = backfill.handle({"input": {"earlier_timeout": 0, "segments": 1}}, context)
         step = {"plan": plan["plan"], "segment": plan["segments"][0]}
         while not step["segment"]["done"]:
-            step = backfill.handle(step, Context())
+            step = backfill.handle(step, context)
         assert {row.get("items") for key, row in pipeline.rows().items() if "Earlier" in key[0]} == {"1"}
         stack.compare("backfill")
     finally:

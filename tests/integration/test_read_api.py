@@ -96,7 +96,9 @@ def test_the_groups_of_a_bucket_are_listed_from_the_top(pipeline: Pipeline):
     following = read(pipeline, GROUPS, measures="revenue", page=top["next_page"])
     whole = read(pipeline, GROUPS, measures="revenue")["rows"]
     assert top["rows"] + following["rows"] == whole
-    assert len(whole) == sum(pk.startswith("sales_by_country#") for pk, _ in pipeline.rows())
+    # But for the row that another test has given a text in the place of its revenue.
+    ranked = {pk for pk, _ in pipeline.rows() if pk.startswith("sales_by_country#")}
+    assert len(whole) == len(ranked - {"sales_by_country#Edited"})
     lowest = read(pipeline, GROUPS, measures="revenue", order="asc", limit="1")["rows"]
     assert lowest == whole[-1:]
 
