@@ -39,7 +39,7 @@ from tests.support.tables import scan
 #: Seconds until everything written has to count.
 PATIENCE = 1_800
 #: Threads that write at the same time while the backfill runs.
-WRITERS = 4
+WRITERS = 8
 #: Items that one BatchWriteItem takes.
 MAX_WRITES = 25
 
