@@ -132,7 +132,9 @@ def test_the_same_batch_delivered_again_by_hand_changes_nothing(pipeline: Pipeli
     for line_no in range(1, 31):
         pipeline.put(**order_line("again", line_no, **own("Again")))
     pipeline.delete(**keys([order_line("again", 30)])[0])
-    eventually(lambda: (pipeline.row("sales_by_country#Again") or {}).get("lines") == "29", pipeline.rows)
+    # Not until there are 29 lines: there are as many for a moment when a batch ends before the last is put.
+    pipeline.drain()
+    assert pipeline.row("sales_by_country#Again")["lines"] == "29"
     event = pipeline.captured_event()
     assert len(event["Records"]) >= 31
     before = pipeline.snapshot()
