@@ -20,6 +20,7 @@ Read the modules in this order; each imports only from those above it:
 ``records``          from a stream event to the newest change of each source item
 ``transactions``     from changes to few, legal, non-overlapping transactions
 ``extremes``         the ends of a row's indexes after a transaction
+``wire``             the actions of a transaction, written in one pass
 ``store``            the ledger and the aggregate table: one transaction, and what became of it
 ``source``           the source table, for what the stream does not tell
 ``apply``            the loop that brings changes into ledger and rows exactly once

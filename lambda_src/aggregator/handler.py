@@ -21,6 +21,7 @@ from .apply import apply
 from .rows import Rows, Run
 from .store import Store
 from .version import VERSION
+from .wire import write_transactions
 
 # Level and JSON format come from the function's logging configuration, which the runtime applies to the root logger.
 logger = logging.getLogger("aggregator")
@@ -257,7 +258,7 @@ def connect() -> Any:
         user_agent_extra=f"dynamodb-aggregates/{VERSION}",
     )
     # The client that boto3 gives; boto3 itself takes a tenth of a start, and only adds what is not used here.
-    return botocore.session.get_session().create_client("dynamodb", config=config)
+    return write_transactions(botocore.session.get_session().create_client("dynamodb", config=config))
 
 
 def _start() -> Aggregator | ConfigurationError:
