@@ -22,6 +22,10 @@ def write_transactions(client: Any) -> Any:
     The client has to be one without parameter validation, which would miss the actions. Binary values have to be
     ``bytes``; what JSON cannot express raises ``TypeError`` before anything is sent.
     """
+    model = client.meta.service_model
+    if getattr(model, "resolved_protocol", model.protocol) != "json":
+        # Lambda updates the runtime's botocore by itself. One that speaks another protocol writes all by itself, too.
+        return client
     # In front of those handlers that answer with a copy of the parameters, which would have the actions still.
     client.meta.events.register_first(f"provide-client-params.{_OPERATION}", _take)
     client.meta.events.register(f"before-call.{_OPERATION}", _put)

@@ -69,6 +69,18 @@ def _watched(client: Any) -> list[AWSPreparedRequest]:
     return sent
 
 
+def _walked(client: Any, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The parameters that botocore's serializer gets."""
+    walked: list[dict[str, Any]] = []
+    serialize = client._serializer.serialize_to_request
+    monkeypatch.setattr(
+        client._serializer,
+        "serialize_to_request",
+        lambda params, model: (walked.append(dict(params)), serialize(params, model))[1],
+    )
+    return walked
+
+
 def test_a_transaction_is_to_the_byte_what_botocore_would_send() -> None:
     ours, theirs = WriteUnits().watch(write_transactions(_plain())), WriteUnits().watch(_plain())
     requests = [_watched(client) for client in (ours, theirs)]
@@ -126,16 +138,23 @@ def test_the_arguments_of_the_caller_are_left_alone() -> None:
     assert arguments == {"TransactItems": transaction(1, 1)}
 
 
+def test_a_client_that_speaks_another_protocol_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one of a later botocore may, which Lambda brings into the runtime by itself."""
+    client = _plain()
+    with monkeypatch.context() as patch:
+        patch.setattr(client.meta.service_model, "resolved_protocol", "smithy-rpc-v2-cbor")
+        write_transactions(client)
+    sent = _watched(client)
+    walked = _walked(client, monkeypatch)
+    client.transact_write_items(TransactItems=EVERYTHING)
+    assert [set(params) for params in walked] == [{"ClientRequestToken", "TransactItems"}]
+    assert sent[0].body.count(b'"TransactItems"') == 1
+
+
 def test_the_client_of_the_function_writes_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
     client = handler.connect()
     sent = _watched(client)
-    walked = []
-    serialize = client._serializer.serialize_to_request
-    monkeypatch.setattr(
-        client._serializer,
-        "serialize_to_request",
-        lambda params, model: (walked.append(dict(params)), serialize(params, model))[1],
-    )
+    walked = _walked(client, monkeypatch)
     client.transact_write_items(TransactItems=EVERYTHING)
     assert [set(params) for params in walked] == [{"ClientRequestToken"}]
     assert b"TransactItems" in sent[0].body
