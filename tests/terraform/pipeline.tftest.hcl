@@ -66,12 +66,17 @@ run "name_keys_and_aggregates_are_enough" {
   }
 
   assert {
+    condition     = output.aggregator_role_arn == "arn:aws:iam::123456789012:role/sales" && output.failure_bucket_arn == "arn:aws:s3:::sales-failures-123456789012-eu-west-1"
+    error_message = "The caller's own policies can name the role and the bucket."
+  }
+
+  assert {
     condition     = output.source_stream_arn == "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source/stream/2025-01-01T00:00:00.000"
     error_message = "The stream of the source table can be read by others too."
   }
 
   assert {
-    condition     = output.api_id == null && output.api_stage_name == null && output.api_invoke_url == null && output.api_execution_arn == null && output.api_role_arn == null
+    condition     = output.api_id == null && output.api_stage_name == null && output.api_invoke_url == null && output.api_execution_arn == null && output.api_role_arn == null && output.api_openapi == null
     error_message = "There is no API unless asked for."
   }
 
@@ -210,6 +215,11 @@ run "with_create_api_items_can_be_posted" {
   assert {
     condition     = length(output.api_id) > 0 && output.api_stage_name == "v1" && output.api_invoke_url == "https://abc123.execute-api.eu-west-1.amazonaws.com/v1" && output.api_execution_arn == "arn:aws:execute-api:eu-west-1:123456789012:abc123/v1/POST/items" && output.api_role_name == "sales-api"
     error_message = "The API can be found and allowed."
+  }
+
+  assert {
+    condition     = keys(jsondecode(output.api_openapi).paths) == ["/items"] && jsondecode(output.api_openapi).info.description == "Puts items into sales-source."
+    error_message = "The document describes what this API has: without api.read no path of an aggregate."
   }
 }
 

@@ -111,6 +111,23 @@ def test_the_same_batch_again_changes_nothing(dynamodb, deliver, times):
     assert (scan(dynamodb, AGGREGATE_TABLE), scan(dynamodb, LEDGER_TABLE)) == before
 
 
+def test_an_invocation_that_is_behind_another_is_refused_once_and_changes_nothing(dynamodb, deliver, monkeypatch):
+    source = SourceTable()
+    # As drawn in docs/guarantees.md.
+    first, second, third = (source.put("1", **order(*it)) for it in (("tea", 2), ("tea", 5), ("coffee", 5)))
+    deliver(first)
+    calls = []
+    write = dynamodb.transact_write_items
+    monkeypatch.setattr(dynamodb, "transact_write_items", lambda **call: calls.append(call) or write(**call))
+    assert deliver(third) == []
+    assert len(calls) == 2
+    newest = rows(dynamodb), scan(dynamodb, LEDGER_TABLE)
+    assert deliver(second) == []
+    assert len(calls) == 3
+    assert (rows(dynamodb), scan(dynamodb, LEDGER_TABLE)) == newest
+    assert {key[0] for key in newest[0]} == {"by_product#coffee", "total"}
+
+
 def test_deliveries_in_any_order_end_at_the_newest_version(dynamodb, deliver):
     source = SourceTable()
     records = [
