@@ -136,7 +136,9 @@ def test_the_same_batch_delivered_again_by_hand_changes_nothing(pipeline: Pipeli
     pipeline.drain()
     assert pipeline.row("sales_by_country#Again")["lines"] == "29"
     event = pipeline.captured_event()
-    assert len(event["Records"]) >= 31
+    # Of its own items: another test deletes all entries, those of items that are gone among them.
+    event["Records"] = [r for r in event["Records"] if r["dynamodb"]["Keys"]["invoice_no"] == {"S": "again"}]
+    assert len(event["Records"]) == 31
     before = pipeline.snapshot()
     for _ in range(2):
         assert pipeline.invoke(event) == {"payload": {"batchItemFailures": []}, "error": None}

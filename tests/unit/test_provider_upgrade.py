@@ -1,6 +1,6 @@
 """Nothing is used that version 6 of the AWS provider takes away, as its upgrade guide lists it (docs/upgrading.md).
 
-The guide: https://registry.terraform.io/providers/hashicorp/aws/latest/docs/guides/version-6-upgrade
+The guide: "Terraform AWS Provider Version 6 Upgrade Guide", in the documentation of hashicorp/terraform-provider-aws
 """
 
 import re
