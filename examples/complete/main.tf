@@ -53,7 +53,7 @@ module "retail" {
       invoice_date = { type = "S", required = true }
       unit_price   = { type = "N", required = true }
       customer_id  = { type = "S" }
-      country      = { type = "S", required = true }
+      country      = { type = "S", required = true, max_length = 60 }
     }
 
     read = {}

@@ -86,6 +86,17 @@ def test_an_order_line_posted_to_the_api_is_counted(pipeline: Pipeline):
                 "admin": True,
             }
         ),
+        json.dumps(
+            {
+                "line_no": 1,
+                "stock_code": "x",
+                "description": "",
+                "quantity": 1,
+                "invoice_date": "",
+                "unit_price": 1,
+                "country": "x" * 61,
+            }
+        ),
     ],
 )
 def test_a_body_that_is_no_order_line_is_refused(pipeline: Pipeline, body: str):
