@@ -58,45 +58,29 @@ def test_an_order_line_posted_to_the_api_is_counted(pipeline: Pipeline):
     assert (conflict.status, conflict.body["error"]["code"]) == (409, "ITEM_EXISTS")
 
 
+#: A body that is taken, but for what a test changes in it.
+LINE = {
+    "line_no": 1,
+    "stock_code": "x",
+    "description": "",
+    "quantity": 1,
+    "invoice_date": "2010-12-01 08:26:00",
+    "unit_price": 1,
+    "country": "",
+}
+
+
 @pytest.mark.parametrize(
     "body",
     [
         "no json",
         json.dumps({"line_no": 1}),
-        json.dumps(
-            {
-                "line_no": "1",
-                "stock_code": "x",
-                "description": "",
-                "quantity": 1,
-                "invoice_date": "",
-                "unit_price": 1,
-                "country": "",
-            }
-        ),
-        json.dumps(
-            {
-                "line_no": 1,
-                "stock_code": "x",
-                "description": "",
-                "quantity": 1,
-                "invoice_date": "",
-                "unit_price": 1,
-                "country": "",
-                "admin": True,
-            }
-        ),
-        json.dumps(
-            {
-                "line_no": 1,
-                "stock_code": "x",
-                "description": "",
-                "quantity": 1,
-                "invoice_date": "",
-                "unit_price": 1,
-                "country": "x" * 61,
-            }
-        ),
+        json.dumps(LINE | {"line_no": "1"}),
+        json.dumps(LINE | {"admin": True}),
+        json.dumps(LINE | {"country": "x" * 61}),
+        json.dumps(LINE | {"invoice_date": "01.12.2010"}),
+        json.dumps(LINE | {"quantity": -100001}),
+        json.dumps(LINE | {"quantity": 100000.5}),
     ],
 )
 def test_a_body_that_is_no_order_line_is_refused(pipeline: Pipeline, body: str):
