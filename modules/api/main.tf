@@ -65,6 +65,8 @@ locals {
   #   17 digits at best. For that, $skeleton is the body without escapes and without the text of strings, so that a
   #   name followed by a number can only be a member of the body. What is found counts only if made of nothing but
   #   digits . e + -, else the number is sent empty and DynamoDB refuses the item.
+  # - A name may be written with escapes. Such a second "price" would be checked by the model, and the first one stored.
+  #   No declared name needs an escape: where one is outside of the texts, nothing is left to cut a number from.
   # - The keys are written last, with a value that the server makes where none was sent.
   # A key that the server makes is the request's id, which the template of the answer knows too. The item itself it does
   # not know any more: $input is DynamoDB's answer then.

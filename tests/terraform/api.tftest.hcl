@@ -218,7 +218,7 @@ run "the_template_writes_each_declared_attribute_with_its_type" {
       #set($quote = '"')
       #set($hash = "$quote$context.requestId$quote")
       #set($range = '')
-      #set($skeleton = $input.body.replaceAll('\\.', '').replaceAll(':\s*"[^"]*"', ':""'))
+      #set($skeleton = $input.body.replaceAll('\\.', '~').replaceAll(':\s*"[^"]*"', ':""').replaceAll('(?s)^.*~.*$', ''))
       {"TableName": "sales-source",
       "ConditionExpression": "attribute_not_exists(#hash)",
       "ExpressionAttributeNames": {"#hash": "order"},
