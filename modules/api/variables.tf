@@ -97,8 +97,8 @@ variable "attributes" {
   }
 
   validation {
-    condition     = length(flatten([for name, it in var.attributes : [for field, type in { pattern = "S", min_length = "S", max_length = "S", enum = "S", minimum = "N", maximum = "N" } : "${name}.${field}" if it.type != type && it[field] != null]])) == 0
-    error_message = "attributes: use pattern, min_length, max_length and enum with type \"S\", minimum and maximum with type \"N\". Leave out: ${join(", ", flatten([for name, it in var.attributes : [for field, type in { pattern = "S", min_length = "S", max_length = "S", enum = "S", minimum = "N", maximum = "N" } : "${name}.${field}" if it.type != type && it[field] != null]]))}."
+    condition     = length([for name, it in var.attributes : name if anytrue(concat([for value in [it.pattern, it.min_length, it.max_length, it.enum] : value != null && it.type != "S"], [for value in [it.minimum, it.maximum] : value != null && it.type != "N"]))]) == 0
+    error_message = "attributes: use pattern, min_length, max_length and enum with type \"S\", minimum and maximum with type \"N\". Refused: ${join(", ", [for name, it in var.attributes : name if anytrue(concat([for value in [it.pattern, it.min_length, it.max_length, it.enum] : value != null && it.type != "S"], [for value in [it.minimum, it.maximum] : value != null && it.type != "N"]))])}."
   }
 
   validation {
