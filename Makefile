@@ -77,6 +77,11 @@ build: ## Build dist/aggregator.zip from lambda_src/
 reference: setup ## Write the tables of inputs and outputs into the READMEs of the modules
 	@$(PYTHON) -m scripts.reference
 
+.PHONY: openapi
+openapi: setup ## Write docs/openapi.json from the stack that `make demo KEEP=1` left running
+	@TF_DATA_DIR=$(CURDIR)/.localstack/retail-demo/data $(TERRAFORM) -chdir=examples/complete output \
+	  -state=$(CURDIR)/.localstack/retail-demo/terraform.tfstate -raw api_openapi | $(PYTHON) -m scripts.openapi
+
 .PHONY: clean
 clean: ## Stop LocalStack and remove all that the scripts have made
 	@python3 scripts/localstack stop

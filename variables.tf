@@ -314,6 +314,9 @@ variable "api" {
   description = <<-EOT
     The REST API, where create_api is true.
     - `attributes`: the attributes that a body may have, by name, the keys among them. `type` is S (string), N (number) or BOOL (true or false); a body without a `required` one is refused. A key of type S that is not sent is made by the server; a key of type N always has to be sent.
+      - `pattern`: of type S, regular expression that has a match in the text; with ^ and $ it is the whole text.
+      - `min_length`, `max_length`: of type S, fewest and most characters; `enum`: the texts that are allowed.
+      - `minimum`, `maximum`: of type N, least and greatest number, both allowed.
     - `authorization`: AWS_IAM demands a request signed by a principal with execute-api:Invoke; NONE lets everybody in.
     - `stage_name`: the first part of the path.
     - `throttling_rate_limit`: requests a second on average, `throttling_burst_limit`: requests at once; more are answered with 429.
@@ -324,8 +327,14 @@ variable "api" {
   EOT
   type = object({
     attributes = optional(map(object({
-      type     = string
-      required = optional(bool, false)
+      type       = string
+      required   = optional(bool, false)
+      pattern    = optional(string)
+      min_length = optional(number)
+      max_length = optional(number)
+      enum       = optional(list(string))
+      minimum    = optional(number)
+      maximum    = optional(number)
     })), {})
     authorization          = optional(string, "AWS_IAM")
     stage_name             = optional(string, "v1")

@@ -49,11 +49,11 @@ module "retail" {
       line_no      = { type = "N" }
       stock_code   = { type = "S", required = true }
       description  = { type = "S", required = true }
-      quantity     = { type = "N", required = true }
-      invoice_date = { type = "S", required = true }
+      quantity     = { type = "N", required = true, minimum = -100000, maximum = 100000 }
+      invoice_date = { type = "S", required = true, pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}" }
       unit_price   = { type = "N", required = true }
       customer_id  = { type = "S" }
-      country      = { type = "S", required = true }
+      country      = { type = "S", required = true, max_length = 60 }
     }
 
     read = {}

@@ -54,11 +54,21 @@ variable "attributes" {
     The attributes that a body may have, by name, the table's keys among them. Nothing else is stored.
     - `type`: S (string), N (number) or BOOL (true or false).
     - `required`: whether a body without it is refused.
+    - `pattern`: of type S, regular expression that has a match in the text; with ^ and $ it is the whole text.
+    - `min_length`, `max_length`: of type S, fewest and most characters.
+    - `enum`: of type S, the texts that are allowed.
+    - `minimum`, `maximum`: of type N, least and greatest number, both allowed.
     A key of type S that is not sent is made by the server; a key of type N always has to be sent.
   EOT
   type = map(object({
-    type     = string
-    required = optional(bool, false)
+    type       = string
+    required   = optional(bool, false)
+    pattern    = optional(string)
+    min_length = optional(number)
+    max_length = optional(number)
+    enum       = optional(list(string))
+    minimum    = optional(number)
+    maximum    = optional(number)
   }))
   nullable = false
 
@@ -84,6 +94,47 @@ variable "attributes" {
       key == null ? true : contains(["S", "N"], key.type) && try(var.attributes[key.name].type, null) == key.type
     ])
     error_message = "attributes: declare the table's keys with the types that they have in the table, S or N. Missing or different: ${join(", ", [for key in [var.hash_key, var.range_key] : "${key.name} = { type = \"${key.type}\" }" if key == null ? false : !contains(["S", "N"], key.type) || try(var.attributes[key.name].type, null) != key.type])}."
+  }
+
+  validation {
+    condition     = length([for name, it in var.attributes : name if anytrue(concat([for value in [it.pattern, it.min_length, it.max_length, it.enum] : value != null && it.type != "S"], [for value in [it.minimum, it.maximum] : value != null && it.type != "N"]))]) == 0
+    error_message = "attributes: use pattern, min_length, max_length and enum with type \"S\", minimum and maximum with type \"N\". Refused: ${join(", ", [for name, it in var.attributes : name if anytrue(concat([for value in [it.pattern, it.min_length, it.max_length, it.enum] : value != null && it.type != "S"], [for value in [it.minimum, it.maximum] : value != null && it.type != "N"]))])}."
+  }
+
+  validation {
+    condition     = length([for name, it in var.attributes : name if !alltrue([for length in [it.min_length, it.max_length] : length == null ? true : length >= 0 && floor(length) == length])]) == 0
+    error_message = "attributes: use whole numbers of characters, 0 or more, for min_length and max_length. Refused: ${join(", ", [for name, it in var.attributes : name if !alltrue([for length in [it.min_length, it.max_length] : length == null ? true : length >= 0 && floor(length) == length])])}."
+  }
+
+  validation {
+    condition     = length([for name, it in var.attributes : name if it.min_length == null || it.max_length == null ? false : it.min_length > it.max_length]) == 0
+    error_message = "attributes: min_length is above max_length, so that no text would be allowed. Leave out or change one of them. Refused: ${join(", ", [for name, it in var.attributes : name if it.min_length == null || it.max_length == null ? false : it.min_length > it.max_length])}."
+  }
+
+  validation {
+    condition     = length([for name, it in var.attributes : name if it.minimum == null || it.maximum == null ? false : it.minimum > it.maximum]) == 0
+    error_message = "attributes: minimum is above maximum, so that no number would be allowed. Leave out or change one of them. Refused: ${join(", ", [for name, it in var.attributes : name if it.minimum == null || it.maximum == null ? false : it.minimum > it.maximum])}."
+  }
+
+  validation {
+    condition     = length([for name, it in var.attributes : name if it.enum == null ? false : length(it.enum) == 0]) == 0
+    error_message = "attributes: an empty enum would allow no text. Give it the texts that are allowed, or leave enum out. Refused: ${join(", ", [for name, it in var.attributes : name if it.enum == null ? false : length(it.enum) == 0])}."
+  }
+
+  # regexall() is RE2, API Gateway reads ECMA 262. What both read is the larger part of either.
+  validation {
+    condition     = length([for name, it in var.attributes : name if it.pattern == null ? false : !can(regexall(it.pattern, ""))]) == 0
+    error_message = "attributes: Terraform cannot read the pattern. Use what RE2 (Terraform) and ECMA 262 (API Gateway) both have, without look-around and backreferences. Refused: ${join(", ", [for name, it in var.attributes : name if it.pattern == null ? false : !can(regexall(it.pattern, ""))])}."
+  }
+
+  validation {
+    condition     = length([for key in [var.hash_key, var.range_key] : key.name if key == null ? false : try(!var.attributes[key.name].required && anytrue([for field in ["pattern", "min_length", "max_length", "enum"] : var.attributes[key.name][field] != null]), false)]) == 0
+    error_message = "attributes: a key that is not sent is made by the server, which does not know what it has to satisfy. Set required = true, or leave pattern, min_length, max_length and enum out. Refused: ${join(", ", [for key in [var.hash_key, var.range_key] : key.name if key == null ? false : try(!var.attributes[key.name].required && anytrue([for field in ["pattern", "min_length", "max_length", "enum"] : var.attributes[key.name][field] != null]), false)])}."
+  }
+
+  validation {
+    condition     = length([for name, limit in local.key_lengths : name if try(coalesce(var.attributes[name].min_length, limit.min) > limit.max || coalesce(var.attributes[name].max_length, limit.max) < limit.min, false)]) == 0
+    error_message = "attributes: a key has 1 to 2048 (hash key) or 1024 (range key) bytes, so that no text would be allowed. Use a min_length and a max_length in between. Refused: ${join(", ", [for name, limit in local.key_lengths : name if try(coalesce(var.attributes[name].min_length, limit.min) > limit.max || coalesce(var.attributes[name].max_length, limit.max) < limit.min, false)])}."
   }
 }
 

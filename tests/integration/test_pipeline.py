@@ -58,34 +58,29 @@ def test_an_order_line_posted_to_the_api_is_counted(pipeline: Pipeline):
     assert (conflict.status, conflict.body["error"]["code"]) == (409, "ITEM_EXISTS")
 
 
+#: A body that is taken, but for what a test changes in it.
+LINE = {
+    "line_no": 1,
+    "stock_code": "x",
+    "description": "",
+    "quantity": 1,
+    "invoice_date": "2010-12-01 08:26:00",
+    "unit_price": 1,
+    "country": "",
+}
+
+
 @pytest.mark.parametrize(
     "body",
     [
         "no json",
         json.dumps({"line_no": 1}),
-        json.dumps(
-            {
-                "line_no": "1",
-                "stock_code": "x",
-                "description": "",
-                "quantity": 1,
-                "invoice_date": "",
-                "unit_price": 1,
-                "country": "",
-            }
-        ),
-        json.dumps(
-            {
-                "line_no": 1,
-                "stock_code": "x",
-                "description": "",
-                "quantity": 1,
-                "invoice_date": "",
-                "unit_price": 1,
-                "country": "",
-                "admin": True,
-            }
-        ),
+        json.dumps(LINE | {"line_no": "1"}),
+        json.dumps(LINE | {"admin": True}),
+        json.dumps(LINE | {"country": "x" * 61}),
+        json.dumps(LINE | {"invoice_date": "01.12.2010"}),
+        json.dumps(LINE | {"quantity": -100001}),
+        json.dumps(LINE | {"quantity": 100000.5}),
     ],
 )
 def test_a_body_that_is_no_order_line_is_refused(pipeline: Pipeline, body: str):
@@ -93,6 +88,12 @@ def test_a_body_that_is_no_order_line_is_refused(pipeline: Pipeline, body: str):
     assert refused.status == 400
     # On AWS the gateway response names the fields that are wrong; LocalStack has its own text.
     assert refused.body
+
+
+def test_a_number_is_not_stored_where_another_was_checked(pipeline: Pipeline):
+    body = json.dumps(LINE).replace('"quantity": 1', '"quantity": 7, "quantit\\u0079": 9')
+    refused = pipeline.api.post_item(body)
+    assert (refused.status, refused.body["error"]["code"]) == (400, "INVALID_ITEM")
 
 
 def test_an_order_line_without_invoice_number_gets_one(pipeline: Pipeline):

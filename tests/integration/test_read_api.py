@@ -9,8 +9,10 @@ import json
 from typing import Any
 
 import pytest
+from openapi_spec_validator import OpenAPIV30SpecValidator
 
 from aggregator import keys
+from scripts import openapi
 from tests.integration.pipeline import Pipeline, eventually, order_line
 
 pytestmark = pytest.mark.localstack
@@ -124,6 +126,12 @@ def test_rows_are_read_as_csv(pipeline: Pipeline):
             ["country", "items", "invoices", "largest", "lines", "revenue", "unit_price"],
             ["'=1+1", "2", "1", "-0.25", "2", "-0.75", "-0.25"],
         ]
+
+
+def test_the_document_is_openapi_and_the_one_in_the_documentation(pipeline: Pipeline):
+    document = pipeline.outputs["api_openapi"]
+    OpenAPIV30SpecValidator(json.loads(document)).validate()
+    assert openapi.published(document) == openapi.FILE.read_text(), "run `make demo KEEP=1` and `make openapi`"
 
 
 def test_the_document_says_what_is_answered(pipeline: Pipeline):

@@ -147,6 +147,65 @@ run "a_model_without_required_attributes_has_no_such_list" {
   }
 }
 
+run "what_is_declared_of_an_attribute_is_in_the_model" {
+  command = apply
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    attributes = {
+      order    = { type = "S", required = true, pattern = "^[A-Z]", min_length = 6, max_length = 4096 }
+      line     = { type = "N", minimum = 1 }
+      currency = { type = "S", enum = ["EUR", "GBP", "EUR"] }
+      note     = { type = "S", min_length = 0, max_length = 500 }
+      price    = { type = "N", minimum = -0.5, maximum = 1000000000000000000000000000001 }
+    }
+    reserved_key_prefix = "aggregate."
+  }
+
+  assert {
+    condition = jsondecode(aws_api_gateway_model.item.schema).properties == {
+      order    = { type = "string", minLength = 6, maxLength = 2048, allOf = [{ pattern = "^(?!aggregate\\.)" }, { pattern = "^[A-Z]" }] }
+      line     = { type = "number", minimum = 1 }
+      currency = { type = "string", enum = ["EUR", "GBP"] }
+      note     = { type = "string", minLength = 0, maxLength = 500 }
+      price    = { type = "number", minimum = -0.5, maximum = 1000000000000000000000000000001 }
+    }
+    error_message = aws_api_gateway_model.item.schema
+  }
+
+  assert {
+    condition     = jsondecode(output.openapi).paths["/items"].post.requestBody.content["application/json"].schema.properties == jsondecode(aws_api_gateway_model.item.schema).properties
+    error_message = output.openapi
+  }
+}
+
+run "a_key_keeps_the_limits_of_dynamodb_where_its_own_are_wider_or_missing" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    range_key = { name = "line", type = "S" }
+    attributes = {
+      order = { type = "S", required = true, min_length = 0, pattern = "^[A-Z]" }
+      line  = { type = "S", required = true, max_length = 12 }
+    }
+  }
+
+  assert {
+    condition = jsondecode(aws_api_gateway_model.item.schema).properties == {
+      order = { type = "string", minLength = 1, maxLength = 2048, pattern = "^[A-Z]" }
+      line  = { type = "string", minLength = 1, maxLength = 12 }
+    }
+    error_message = aws_api_gateway_model.item.schema
+  }
+}
+
 run "the_template_writes_each_declared_attribute_with_its_type" {
   command = plan
 
@@ -159,7 +218,7 @@ run "the_template_writes_each_declared_attribute_with_its_type" {
       #set($quote = '"')
       #set($hash = "$quote$context.requestId$quote")
       #set($range = '')
-      #set($skeleton = $input.body.replaceAll('\\.', '').replaceAll(':\s*"[^"]*"', ':""'))
+      #set($skeleton = $input.body.replaceAll('\\.', '~').replaceAll(':\s*"[^"]*"', ':""').replaceAll('(?s)^.*~.*$', ''))
       {"TableName": "sales-source",
       "ConditionExpression": "attribute_not_exists(#hash)",
       "ExpressionAttributeNames": {"#hash": "order"},
@@ -401,6 +460,188 @@ run "a_binary_key_is_refused" {
   variables {
     hash_key  = { name = "order", type = "B" }
     range_key = null
+  }
+
+  expect_failures = [var.attributes]
+}
+
+run "a_restriction_of_texts_for_a_number_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    attributes = { order = { type = "S" }, line = { type = "N" }, price = { type = "N", pattern = "^1" } }
+  }
+
+  expect_failures = [var.attributes]
+}
+
+run "a_restriction_of_numbers_for_a_text_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    attributes = { order = { type = "S" }, line = { type = "N" }, note = { type = "S", minimum = 1 } }
+  }
+
+  expect_failures = [var.attributes]
+}
+
+run "a_restriction_for_a_boolean_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    attributes = { order = { type = "S" }, line = { type = "N" }, gift = { type = "BOOL", enum = ["true"] } }
+  }
+
+  expect_failures = [var.attributes]
+}
+
+run "a_length_that_is_not_whole_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    attributes = { order = { type = "S" }, line = { type = "N" }, note = { type = "S", max_length = 1.5 } }
+  }
+
+  expect_failures = [var.attributes]
+}
+
+run "a_negative_length_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    attributes = { order = { type = "S" }, line = { type = "N" }, note = { type = "S", min_length = -1 } }
+  }
+
+  expect_failures = [var.attributes]
+}
+
+run "a_min_length_above_the_max_length_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    attributes = { order = { type = "S" }, line = { type = "N" }, note = { type = "S", min_length = 3, max_length = 2 } }
+  }
+
+  expect_failures = [var.attributes]
+}
+
+run "a_minimum_above_the_maximum_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    attributes = { order = { type = "S" }, line = { type = "N" }, price = { type = "N", minimum = 0.2, maximum = 0.1 } }
+  }
+
+  expect_failures = [var.attributes]
+}
+
+run "an_empty_enum_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    attributes = { order = { type = "S" }, line = { type = "N" }, note = { type = "S", enum = [] } }
+  }
+
+  expect_failures = [var.attributes]
+}
+
+run "a_pattern_that_cannot_be_read_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    attributes = { order = { type = "S" }, line = { type = "N" }, note = { type = "S", pattern = "(" } }
+  }
+
+  expect_failures = [var.attributes]
+}
+
+run "a_pattern_that_only_ecma_262_has_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    attributes = { order = { type = "S" }, line = { type = "N" }, note = { type = "S", pattern = "^(?!x)" } }
+  }
+
+  expect_failures = [var.attributes]
+}
+
+run "a_restricted_key_that_the_server_may_make_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    attributes = { line = { type = "N" }, order = { type = "S", pattern = "^INV-" } }
+  }
+
+  expect_failures = [var.attributes]
+}
+
+run "a_key_longer_than_dynamodb_takes_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    attributes = { line = { type = "N" }, order = { type = "S", required = true, min_length = 2049 } }
+  }
+
+  expect_failures = [var.attributes]
+}
+
+run "an_empty_key_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    attributes = { line = { type = "N" }, order = { type = "S", required = true, max_length = 0 } }
   }
 
   expect_failures = [var.attributes]
