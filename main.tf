@@ -67,6 +67,7 @@ module "api" {
   reserved_key_prefix    = module.tables.aggregate_table.key_prefix
   attributes             = var.api.attributes
   authorization          = var.api.authorization
+  authorizer             = var.api.authorizer
   stage_name             = var.api.stage_name
   throttling_rate_limit  = var.api.throttling_rate_limit
   throttling_burst_limit = var.api.throttling_burst_limit

@@ -131,6 +131,8 @@ resource "aws_api_gateway_method" "post_item" {
   resource_id          = aws_api_gateway_resource.items.id
   http_method          = "POST"
   authorization        = var.authorization
+  authorizer_id        = try(aws_api_gateway_authorizer.this[var.authorization].id, null)
+  authorization_scopes = local.method_scopes.write
   request_validator_id = aws_api_gateway_request_validator.body.id
   request_models       = { "application/json" = aws_api_gateway_model.item.name }
 }
@@ -232,26 +234,27 @@ resource "aws_iam_role_policy" "this" {
 # Stage
 ################################################################################
 
+locals {
+  # A deployment is a snapshot. All that a caller can notice is in its hash.
+  deployed = concat(local.read_deployment, [
+    local.authorizer_deployment,
+    aws_api_gateway_resource.items.path_part,
+    aws_api_gateway_method.post_item.http_method,
+    aws_api_gateway_method.post_item.request_models,
+    aws_api_gateway_model.item.schema,
+    aws_api_gateway_request_validator.body.validate_request_body,
+    aws_api_gateway_integration.post_item.uri,
+    aws_api_gateway_integration.post_item.credentials,
+    aws_api_gateway_integration.post_item.passthrough_behavior,
+    aws_api_gateway_integration.post_item.request_templates,
+    local.responses,
+    local.gateway_responses,
+  ])
+}
+
 resource "aws_api_gateway_deployment" "this" {
   rest_api_id = aws_api_gateway_rest_api.this.id
-
-  # A deployment is a snapshot. All that a caller can notice is in this hash.
-  triggers = {
-    redeployment = sha1(jsonencode(concat(local.read_deployment, [
-      aws_api_gateway_resource.items.path_part,
-      aws_api_gateway_method.post_item.http_method,
-      aws_api_gateway_method.post_item.authorization,
-      aws_api_gateway_method.post_item.request_models,
-      aws_api_gateway_model.item.schema,
-      aws_api_gateway_request_validator.body.validate_request_body,
-      aws_api_gateway_integration.post_item.uri,
-      aws_api_gateway_integration.post_item.credentials,
-      aws_api_gateway_integration.post_item.passthrough_behavior,
-      aws_api_gateway_integration.post_item.request_templates,
-      local.responses,
-      local.gateway_responses,
-    ])))
-  }
+  triggers    = { redeployment = sha1(jsonencode(local.deployed)) }
 
   lifecycle {
     create_before_destroy = true
