@@ -68,6 +68,7 @@ module "api" {
   attributes             = var.api.attributes
   authorization          = var.api.authorization
   authorizer             = var.api.authorizer
+  api_key                = var.api.api_key
   stage_name             = var.api.stage_name
   throttling_rate_limit  = var.api.throttling_rate_limit
   throttling_burst_limit = var.api.throttling_burst_limit

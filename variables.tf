@@ -316,6 +316,7 @@ variable "api" {
     - `attributes`: the attributes that a body may have, by name, the keys among them. `type` is S (string), N (number) or BOOL (true or false); a body without a `required` one is refused. A key of type S that is not sent is made by the server; a key of type N always has to be sent.
     - `authorization`: who may post items: AWS_IAM demands a request signed by a principal with execute-api:Invoke, COGNITO_USER_POOLS a token of a user pool, CUSTOM asks a function; NONE lets everybody in.
     - `authorizer`: for COGNITO_USER_POOLS `user_pool_arns`, and the scopes of which a token needs one, `write_scopes` and `read_scopes`; for CUSTOM `function`, its `arn` and the `type` of its event, REQUEST or TOKEN, `identity_sources`, where it is found who calls, and `result_ttl_seconds`, how long an answer holds. See docs/api.md.
+    - `api_key`: {} wants an API key in each request, on top of the authorization. `key_ids`: ids of existing keys, by a name for each client; for each key a `quota`, `limit` requests in a `period` of DAY, WEEK or MONTH, and `throttle`, `rate_limit` and `burst_limit`.
     - `stage_name`: the first part of the path.
     - `throttling_rate_limit`: requests a second on average, `throttling_burst_limit`: requests at once; more are answered with 429.
     - `read`: {} lets rows be read at GET /aggregates and below, see docs/api.md. Left out: the API only takes items.
@@ -337,6 +338,11 @@ variable "api" {
       identity_sources   = optional(list(string), ["method.request.header.Authorization"])
       result_ttl_seconds = optional(number, 300)
     }), {})
+    api_key = optional(object({
+      key_ids  = optional(map(string), {})
+      quota    = optional(object({ limit = number, period = string }))
+      throttle = optional(object({ rate_limit = number, burst_limit = number }))
+    }))
     stage_name             = optional(string, "v1")
     throttling_rate_limit  = optional(number, 1000)
     throttling_burst_limit = optional(number, 500)

@@ -10,17 +10,18 @@ locals {
     part => authorization == "COGNITO_USER_POOLS" && length(local.scopes[part]) > 0 ? local.scopes[part] : null
   }
 
-  # What a caller can notice of the authorizers, for the deployment's hash.
+  # What a caller can notice of the authorizers and of keys, for the deployment's hash.
   authorizer_deployment = [
     local.authorizations,
     local.method_scopes,
+    var.api_key != null,
     [
       for it in aws_api_gateway_authorizer.this :
       [it.type, it.provider_arns, it.authorizer_uri, it.authorizer_credentials, it.identity_source, it.authorizer_result_ttl_in_seconds]
     ],
   ]
 
-  # What a request has to bring, as OpenAPI says it. API Gateway takes a token of Cognito with and without "Bearer".
+  # What a request has to bring, as OpenAPI says it. A key comes on top of each authorization. API Gateway takes a token of Cognito with and without "Bearer".
   security_schemes = {
     AWS_IAM            = { sigv4 = { type = "apiKey", name = "Authorization", in = "header", "x-amazon-apigateway-authtype" = "awsSigv4" } }
     COGNITO_USER_POOLS = { user_pool = { type = "apiKey", name = "Authorization", in = "header", "x-amazon-apigateway-authtype" = "cognito_user_pools" } }
@@ -34,11 +35,12 @@ locals {
     }
     NONE = {}
   }
+  key_schemes = { for name, it in { api_key = { type = "apiKey", name = "x-api-key", in = "header" } } : name => it if var.api_key != null }
 
   # All schemes of one operation are needed together. OpenAPI has lists of scopes for OAuth 2 alone, here they are empty.
   security = {
     for part, authorization in local.authorizations :
-    part => [for it in [{ for name in keys(local.security_schemes[authorization]) : name => [] }] : it if length(it) > 0]
+    part => [for it in [{ for name in concat(keys(local.security_schemes[authorization]), keys(local.key_schemes)) : name => [] }] : it if length(it) > 0]
   }
 }
 

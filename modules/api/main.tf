@@ -133,6 +133,7 @@ resource "aws_api_gateway_method" "post_item" {
   authorization        = var.authorization
   authorizer_id        = try(aws_api_gateway_authorizer.this[var.authorization].id, null)
   authorization_scopes = local.method_scopes.write
+  api_key_required     = var.api_key != null
   request_validator_id = aws_api_gateway_request_validator.body.id
   request_models       = { "application/json" = aws_api_gateway_model.item.name }
 }

@@ -175,7 +175,7 @@ locals {
       },
     )
     components = {
-      securitySchemes = merge([for authorization in values(local.authorizations) : local.security_schemes[authorization]]...)
+      securitySchemes = merge(concat([local.key_schemes], [for it in values(local.authorizations) : local.security_schemes[it]])...)
       schemas = merge(
         {
           Error = {

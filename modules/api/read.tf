@@ -66,6 +66,7 @@ resource "aws_api_gateway_method" "read" {
   authorization        = var.read.authorization
   authorizer_id        = try(aws_api_gateway_authorizer.this[var.read.authorization].id, null)
   authorization_scopes = local.method_scopes.read
+  api_key_required     = var.api_key != null
 
   request_parameters = each.key == "aggregates" ? {} : { "method.request.path.aggregate" = true }
 }

@@ -175,6 +175,31 @@ variable "authorizer" {
   }
 }
 
+variable "api_key" {
+  description = <<-EOT
+    API keys, which every request brings in the header x-api-key on top of the authorization, and a usage plan with limits for each. Null: none is needed. A key tells clients apart; it is no proof of who calls.
+    - `key_ids`: ids of existing keys, by a name of yours for each client. No key is made: its value would stand in the state.
+    - `quota`: requests of a key (`limit`) in a `period`: DAY, WEEK or MONTH. Left out: as many as it likes.
+    - `throttle`: requests of a key, `rate_limit` a second on average and `burst_limit` at once. Left out: those of the stage.
+  EOT
+  type = object({
+    key_ids  = optional(map(string), {})
+    quota    = optional(object({ limit = number, period = string }))
+    throttle = optional(object({ rate_limit = number, burst_limit = number }))
+  })
+  default = null
+
+  validation {
+    condition     = try(var.api_key.quota, null) == null ? true : contains(["DAY", "WEEK", "MONTH"], var.api_key.quota.period) && var.api_key.quota.limit >= 1 && floor(var.api_key.quota.limit) == var.api_key.quota.limit
+    error_message = "api_key.quota: use a limit of a whole number of requests of at least 1, and the period \"DAY\", \"WEEK\" or \"MONTH\"."
+  }
+
+  validation {
+    condition     = try(var.api_key.throttle, null) == null ? true : var.api_key.throttle.rate_limit > 0 && var.api_key.throttle.burst_limit >= 1 && floor(var.api_key.throttle.burst_limit) == var.api_key.throttle.burst_limit
+    error_message = "api_key.throttle: use a rate_limit above 0, in requests a second, and a burst_limit of a whole number of requests of at least 1."
+  }
+}
+
 variable "stage_name" {
   description = "Name of the stage, the first part of the path."
   type        = string

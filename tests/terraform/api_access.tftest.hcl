@@ -58,6 +58,11 @@ run "requests_are_signed_and_nothing_else_is_there_by_default" {
   }
 
   assert {
+    condition     = !aws_api_gateway_method.post_item.api_key_required && !anytrue([for it in aws_api_gateway_method.read : it.api_key_required]) && length(aws_api_gateway_usage_plan.this) == 0 && length(aws_api_gateway_usage_plan_key.this) == 0
+    error_message = "No key is needed, and there is no plan for keys."
+  }
+
+  assert {
     condition     = length(aws_api_gateway_authorizer.this) == 0 && length(aws_iam_role.authorizer) == 0 && length(aws_iam_role_policy.authorizer) == 0
     error_message = "No authorizer, and no role for one."
   }
@@ -239,9 +244,75 @@ run "a_function_for_a_token_is_asked_with_its_header_and_deployed_anew" {
     condition = jsonencode(local.authorizer_deployment) == jsonencode([
       { read = "AWS_IAM", write = "CUSTOM" },
       { read = null, write = null },
+      false,
       [["TOKEN", null, local.authorizer_uri, "arn:aws:iam::123456789012:role/sales", "method.request.header.Authorization", 300]],
     ])
     error_message = jsonencode(local.authorizer_deployment)
+  }
+}
+
+run "every_request_brings_a_key_that_has_its_own_limits" {
+  command = apply
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    authorization = "NONE"
+    api_key = {
+      key_ids  = { till = "key01", shop = "key02" }
+      quota    = { limit = 10000, period = "DAY" }
+      throttle = { rate_limit = 5.5, burst_limit = 10 }
+    }
+    tags = { Team = "sales" }
+  }
+
+  assert {
+    condition     = aws_api_gateway_method.post_item.api_key_required && alltrue([for it in aws_api_gateway_method.read : it.api_key_required])
+    error_message = "Writing and reading want a key."
+  }
+
+  assert {
+    condition     = local.authorizer_deployment[2] == true
+    error_message = "A key that is wanted is deployed."
+  }
+
+  assert {
+    condition     = one(aws_api_gateway_usage_plan.this[0].api_stages).stage == "v1" && aws_api_gateway_usage_plan.this[0].name == "sales-api" && aws_api_gateway_usage_plan.this[0].tags["Team"] == "sales"
+    error_message = "The plan is for the stage."
+  }
+
+  assert {
+    condition     = one(aws_api_gateway_usage_plan.this[0].quota_settings).limit == 10000 && one(aws_api_gateway_usage_plan.this[0].quota_settings).period == "DAY" && one(aws_api_gateway_usage_plan.this[0].throttle_settings).rate_limit == 5.5 && one(aws_api_gateway_usage_plan.this[0].throttle_settings).burst_limit == 10
+    error_message = "The plan has the limits."
+  }
+
+  assert {
+    condition     = { for name, it in aws_api_gateway_usage_plan_key.this : name => "${it.key_type} ${it.key_id}" } == { till = "API_KEY key01", shop = "API_KEY key02" }
+    error_message = "The keys that are named belong to the plan."
+  }
+
+  assert {
+    condition     = jsondecode(output.openapi).components.securitySchemes.api_key == { type = "apiKey", name = "x-api-key", in = "header" } && jsondecode(output.openapi).paths["/items"].post.security == [{ api_key = [] }] && jsondecode(output.openapi).paths["/aggregates"].get.security == [{ api_key = [], sigv4 = [] }]
+    error_message = jsonencode(jsondecode(output.openapi).paths["/aggregates"].get.security)
+  }
+}
+
+run "a_plan_without_limits_has_none" {
+  command = apply
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    api_key = {}
+  }
+
+  assert {
+    condition     = length(aws_api_gateway_usage_plan.this[0].quota_settings) == 0 && length(aws_api_gateway_usage_plan.this[0].throttle_settings) == 0 && length(aws_api_gateway_usage_plan_key.this) == 0
+    error_message = "What is not said is not limited."
   }
 }
 
@@ -438,4 +509,32 @@ run "an_answer_that_holds_for_more_than_an_hour_is_refused" {
   }
 
   expect_failures = [var.authorizer]
+}
+
+run "a_quota_of_an_hour_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    api_key = { quota = { limit = 10, period = "HOUR" } }
+  }
+
+  expect_failures = [var.api_key]
+}
+
+run "a_rate_of_no_requests_for_a_key_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    api_key = { throttle = { rate_limit = 0, burst_limit = 1 } }
+  }
+
+  expect_failures = [var.api_key]
 }
