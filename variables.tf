@@ -317,6 +317,8 @@ variable "api" {
     - `authorization`: who may post items: AWS_IAM demands a request signed by a principal with execute-api:Invoke, COGNITO_USER_POOLS a token of a user pool, CUSTOM asks a function; NONE lets everybody in.
     - `authorizer`: for COGNITO_USER_POOLS `user_pool_arns`, and the scopes of which a token needs one, `write_scopes` and `read_scopes`; for CUSTOM `function`, its `arn` and the `type` of its event, REQUEST or TOKEN, `identity_sources`, where it is found who calls, and `result_ttl_seconds`, how long an answer holds. See docs/api.md.
     - `api_key`: {} wants an API key in each request, on top of the authorization. `key_ids`: ids of existing keys, by a name for each client; for each key a `quota`, `limit` requests in a `period` of DAY, WEEK or MONTH, and `throttle`, `rate_limit` and `burst_limit`.
+    - `access_log`: whether there is a line in JSON for each request, without bodies, in a log group of its own; retention and key are as those of the functions' logs. API Gateway writes it with the CloudWatch role of the account and region (aws_api_gateway_account), which has to be set; the module leaves it alone, because all APIs share it.
+    - `metrics_enabled`: whether CloudWatch has metrics for each method and path, charged as custom metrics. Those of the stage are always there.
     - `stage_name`: the first part of the path.
     - `throttling_rate_limit`: requests a second on average, `throttling_burst_limit`: requests at once; more are answered with 429.
     - `read`: {} lets rows be read at GET /aggregates and below, see docs/api.md. Left out: the API only takes items.
@@ -343,6 +345,8 @@ variable "api" {
       quota    = optional(object({ limit = number, period = string }))
       throttle = optional(object({ rate_limit = number, burst_limit = number }))
     }))
+    access_log             = optional(bool, false)
+    metrics_enabled        = optional(bool, false)
     stage_name             = optional(string, "v1")
     throttling_rate_limit  = optional(number, 1000)
     throttling_burst_limit = optional(number, 500)

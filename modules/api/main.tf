@@ -270,17 +270,26 @@ resource "aws_api_gateway_deployment" "this" {
 
 resource "aws_api_gateway_stage" "this" {
   # checkov:skip=CKV_AWS_73:Tracing is a choice.
-  # checkov:skip=CKV_AWS_76:API Gateway writes logs by a role that is set once for the whole account, not by a module.
+  # checkov:skip=CKV_AWS_76:Access logs are a choice, access_log: the role that writes them is set once for the whole account, not by a module.
   # checkov:skip=CKV_AWS_120:A cache is for answers that stay the same. Rows change within seconds.
-  # checkov:skip=CKV2_AWS_4:API Gateway writes logs by a role that is set once for the whole account, not by a module.
+  # checkov:skip=CKV2_AWS_4:An execution log holds bodies and needs a role of the whole account. Access logs tell who called what.
   # checkov:skip=CKV2_AWS_29:Requests are signed (AWS_IAM) by default. A web ACL costs per API and is associated with the stage's ARN.
-  # checkov:skip=CKV2_AWS_51:Requests are signed (AWS_IAM); the backend is DynamoDB, which takes no client certificates.
+  # checkov:skip=CKV2_AWS_51:Requests are signed (AWS_IAM) unless said otherwise; the backend is DynamoDB, which takes no client certificates.
 
   rest_api_id          = aws_api_gateway_rest_api.this.id
   deployment_id        = aws_api_gateway_deployment.this.id
   stage_name           = var.stage_name
   xray_tracing_enabled = var.tracing
   tags                 = var.tags
+
+  dynamic "access_log_settings" {
+    for_each = aws_cloudwatch_log_group.access
+
+    content {
+      destination_arn = access_log_settings.value.arn
+      format          = local.access_log_format
+    }
+  }
 }
 
 resource "aws_api_gateway_method_settings" "this" {
@@ -291,6 +300,7 @@ resource "aws_api_gateway_method_settings" "this" {
   method_path = "*/*"
 
   settings {
+    metrics_enabled        = var.metrics_enabled
     throttling_rate_limit  = var.throttling_rate_limit
     throttling_burst_limit = var.throttling_burst_limit
   }

@@ -93,6 +93,7 @@ resource "aws_api_gateway_method_settings" "read" {
   method_path = "${local.read_paths[each.key]}/${aws_api_gateway_method.read[each.key].http_method}"
 
   settings {
+    metrics_enabled        = var.metrics_enabled
     throttling_rate_limit  = var.read.throttling.rate_limit
     throttling_burst_limit = var.read.throttling.burst_limit
   }

@@ -338,6 +338,31 @@ variable "kms_key_arn" {
   }
 }
 
+variable "access_log" {
+  description = <<-EOT
+    A log with a line in JSON for each request, without bodies and queries, in a group of its own, /aws/apigateway/<name>-api. Null: none. API Gateway writes it with the CloudWatch role of the account and region (aws_api_gateway_account), which this module does not set, because all APIs share it; without it AWS refuses the stage.
+    - `retention_days`: days that CloudWatch keeps the log. 0: for ever.
+    - `kms_key_arn`: ARN of the customer managed KMS key that encrypts the log. Left out: the key of CloudWatch Logs.
+  EOT
+  type = object({
+    retention_days = optional(number, 30)
+    kms_key_arn    = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.access_log == null ? true : contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.access_log.retention_days)
+    error_message = "access_log.retention_days: use what CloudWatch accepts: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653 days, and 0 for ever."
+  }
+}
+
+variable "metrics_enabled" {
+  description = "Whether CloudWatch has metrics for each method and path, besides those of the stage, which are always there. They are charged as custom metrics."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "tracing" {
   description = "Whether AWS X-Ray traces requests to the stage, sampled. API Gateway makes its service-linked role for that by itself."
   type        = bool

@@ -24,6 +24,17 @@ mock_provider "aws" {
     defaults = { invoke_arn = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:123456789012:function:sales-read/invocations" }
   }
 
+  mock_resource "aws_s3_bucket" {
+    defaults = { arn = "arn:aws:s3:::sales-failures-123456789012-eu-west-1" }
+  }
+
+  mock_resource "aws_dynamodb_table" {
+    defaults = {
+      arn        = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-aggregates"
+      stream_arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source/stream/2025-01-01T00:00:00.000"
+    }
+  }
+
   mock_resource "aws_cloudwatch_log_group" {
     defaults = { arn = "arn:aws:logs:eu-west-1:123456789012:log-group:sales" }
   }
@@ -60,6 +71,16 @@ run "requests_are_signed_and_nothing_else_is_there_by_default" {
   assert {
     condition     = !aws_api_gateway_method.post_item.api_key_required && !anytrue([for it in aws_api_gateway_method.read : it.api_key_required]) && length(aws_api_gateway_usage_plan.this) == 0 && length(aws_api_gateway_usage_plan_key.this) == 0
     error_message = "No key is needed, and there is no plan for keys."
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_log_group.access) == 0 && length(aws_api_gateway_stage.this.access_log_settings) == 0 && output.access_log_group_name == null && !aws_api_gateway_method_settings.this.settings[0].metrics_enabled
+    error_message = "No access log, and no metrics but those of the stage."
+  }
+
+  assert {
+    condition     = output.stage_arn == "arn:aws:apigateway:eu-west-1::/restapis/abc123/stages/v1"
+    error_message = "A web ACL is associated with the stage's ARN."
   }
 
   assert {
@@ -316,6 +337,68 @@ run "a_plan_without_limits_has_none" {
   }
 }
 
+run "each_request_is_a_line_without_its_body_and_each_method_has_metrics" {
+  command = apply
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    access_log      = { retention_days = 14, kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555" }
+    metrics_enabled = true
+    tags            = { Team = "sales" }
+    read = {
+      throttling = { rate_limit = 5, burst_limit = 5 }
+      rows       = { environment = { AGGREGATE_TABLE = "sales-aggregates" }, table_arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-aggregates", key_prefix = "", ranked_measures = [], aggregates = {} }
+    }
+  }
+
+  assert {
+    condition     = output.access_log_group_name == "/aws/apigateway/sales-api" && aws_cloudwatch_log_group.access[0].retention_in_days == 14 && aws_cloudwatch_log_group.access[0].kms_key_id == var.access_log.kms_key_arn && aws_cloudwatch_log_group.access[0].tags["Team"] == "sales"
+    error_message = "The log has a group of its own, kept and encrypted as is said."
+  }
+
+  assert {
+    condition     = one(aws_api_gateway_stage.this.access_log_settings).destination_arn == "arn:aws:logs:eu-west-1:123456789012:log-group:sales"
+    error_message = "The stage writes to that group."
+  }
+
+  assert {
+    condition = toset(values(jsondecode(one(aws_api_gateway_stage.this.access_log_settings).format))) == toset([
+      for it in [
+        "requestId", "requestTime", "identity.sourceIp", "identity.userArn", "authorizer.principalId", "authorizer.claims.sub",
+        "identity.apiKeyId", "httpMethod", "resourcePath", "status", "error.responseType", "responseLength", "responseLatency",
+        "integrationLatency", "integration.status", "integration.requestId",
+      ] : "$context.${it}"
+    ])
+    error_message = one(aws_api_gateway_stage.this.access_log_settings).format
+  }
+
+  assert {
+    condition     = aws_api_gateway_method_settings.this.settings[0].metrics_enabled && length(aws_api_gateway_method_settings.read) == 4 && alltrue([for it in aws_api_gateway_method_settings.read : it.settings[0].metrics_enabled])
+    error_message = "Settings of a path stand instead of those of the stage, so each says it."
+  }
+}
+
+run "the_log_of_requests_is_kept_as_the_functions_logs_are" {
+  command = apply
+
+  variables {
+    create_api         = true
+    log_retention_days = 90
+    log_kms_key_arn    = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    source_table       = { hash_key = { name = "order", type = "S" } }
+    aggregates         = { total = { measures = { orders = { function = "count" } } } }
+    api                = { attributes = { order = { type = "S" } }, access_log = true, metrics_enabled = true, authorization = "NONE" }
+  }
+
+  assert {
+    condition     = module.api[0].access_log_group_name == "/aws/apigateway/sales-api" && output.api_access_log_group_name == "/aws/apigateway/sales-api" && output.api_stage_arn == module.api[0].stage_arn
+    error_message = "The root hands the choice on, and the names back."
+  }
+}
+
 run "a_name_too_long_for_the_authorizers_role_is_refused" {
   command = plan
 
@@ -537,4 +620,18 @@ run "a_rate_of_no_requests_for_a_key_is_refused" {
   }
 
   expect_failures = [var.api_key]
+}
+
+run "a_retention_of_requests_that_cloudwatch_does_not_have_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    access_log = { retention_days = 2 }
+  }
+
+  expect_failures = [var.access_log]
 }
