@@ -319,6 +319,8 @@ variable "api" {
     - `api_key`: {} wants an API key in each request, on top of the authorization. `key_ids`: ids of existing keys, by a name for each client; for each key a `quota`, `limit` requests in a `period` of DAY, WEEK or MONTH, and `throttle`, `rate_limit` and `burst_limit`.
     - `access_log`: whether there is a line in JSON for each request, without bodies, in a log group of its own; retention and key are as those of the functions' logs. API Gateway writes it with the CloudWatch role of the account and region (aws_api_gateway_account), which has to be set; the module leaves it alone, because all APIs share it.
     - `metrics_enabled`: whether CloudWatch has metrics for each method and path, charged as custom metrics. Those of the stage are always there.
+    - `resource_policy`: policy of the API itself, in `json`: whom it lets in from where, besides the authorization. Its resources are written execute-api:/*.
+    - `endpoint`: `type` REGIONAL, or PRIVATE for VPCs alone, which needs a resource_policy; `vpc_endpoint_ids`: endpoints with an address of their own for it.
     - `stage_name`: the first part of the path.
     - `throttling_rate_limit`: requests a second on average, `throttling_burst_limit`: requests at once; more are answered with 429.
     - `read`: {} lets rows be read at GET /aggregates and below, see docs/api.md. Left out: the API only takes items.
@@ -347,6 +349,8 @@ variable "api" {
     }))
     access_log             = optional(bool, false)
     metrics_enabled        = optional(bool, false)
+    resource_policy        = optional(object({ json = string }))
+    endpoint               = optional(object({ type = optional(string, "REGIONAL"), vpc_endpoint_ids = optional(set(string), []) }), {})
     stage_name             = optional(string, "v1")
     throttling_rate_limit  = optional(number, 1000)
     throttling_burst_limit = optional(number, 500)

@@ -88,8 +88,17 @@ resource "aws_api_gateway_rest_api" "this" {
   tags        = var.tags
 
   endpoint_configuration {
-    types = ["REGIONAL"]
+    types            = [var.endpoint.type]
+    vpc_endpoint_ids = length(var.endpoint.vpc_endpoint_ids) == 0 ? null : var.endpoint.vpc_endpoint_ids
   }
+}
+
+# AWS stores execute-api:/... as the whole ARN. Written out here, a second apply finds nothing to change.
+resource "aws_api_gateway_rest_api_policy" "this" {
+  count = var.resource_policy == null ? 0 : 1
+
+  rest_api_id = aws_api_gateway_rest_api.this.id
+  policy      = replace(var.resource_policy.json, "\"execute-api:/", "\"${aws_api_gateway_rest_api.this.execution_arn}/")
 }
 
 resource "aws_api_gateway_resource" "items" {
@@ -239,6 +248,8 @@ locals {
   # A deployment is a snapshot. All that a caller can notice is in its hash.
   deployed = concat(local.read_deployment, [
     local.authorizer_deployment,
+    var.endpoint,
+    aws_api_gateway_rest_api_policy.this[*].policy,
     aws_api_gateway_resource.items.path_part,
     aws_api_gateway_method.post_item.http_method,
     aws_api_gateway_method.post_item.request_models,

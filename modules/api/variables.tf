@@ -200,6 +200,46 @@ variable "api_key" {
   }
 }
 
+variable "resource_policy" {
+  description = "Policy of the API itself, whom it lets in from where, in `json`, besides the authorization. Its resources are execute-api:/<stage>/<method>/<path>, execute-api:/* for all. Null: none."
+  type        = object({ json = string })
+  default     = null
+
+  validation {
+    condition     = var.resource_policy == null ? true : can(jsondecode(var.resource_policy.json).Statement)
+    error_message = "resource_policy: use a policy document in JSON with statements, such as aws_iam_policy_document gives."
+  }
+}
+
+variable "endpoint" {
+  description = <<-EOT
+    From where the API is reached.
+    - `type`: REGIONAL, from everywhere, or PRIVATE, from VPCs by an interface endpoint for execute-api. PRIVATE needs a resource_policy.
+    - `vpc_endpoint_ids`: with PRIVATE, the endpoints that get an address of their own for the API. Left out: none.
+  EOT
+  type = object({
+    type             = optional(string, "REGIONAL")
+    vpc_endpoint_ids = optional(set(string), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["REGIONAL", "PRIVATE"], var.endpoint.type)
+    error_message = "endpoint.type: use \"REGIONAL\" or \"PRIVATE\"."
+  }
+
+  validation {
+    condition     = var.endpoint.type != "PRIVATE" || var.resource_policy != null
+    error_message = "endpoint.type: a PRIVATE API lets nobody in without a policy. Say by resource_policy which VPC or endpoint may call it."
+  }
+
+  validation {
+    condition     = var.endpoint.type == "PRIVATE" || length(var.endpoint.vpc_endpoint_ids) == 0
+    error_message = "endpoint.vpc_endpoint_ids: only a PRIVATE API has VPC endpoints. Set type = \"PRIVATE\", or leave them out."
+  }
+}
+
 variable "stage_name" {
   description = "Name of the stage, the first part of the path."
   type        = string

@@ -84,6 +84,11 @@ run "requests_are_signed_and_nothing_else_is_there_by_default" {
   }
 
   assert {
+    condition     = aws_api_gateway_rest_api.this.endpoint_configuration[0].types == tolist(["REGIONAL"]) && length(aws_api_gateway_rest_api_policy.this) == 0
+    error_message = "The API is reached from everywhere, and has no policy of its own."
+  }
+
+  assert {
     condition     = length(aws_api_gateway_authorizer.this) == 0 && length(aws_iam_role.authorizer) == 0 && length(aws_iam_role_policy.authorizer) == 0
     error_message = "No authorizer, and no role for one."
   }
@@ -399,6 +404,36 @@ run "the_log_of_requests_is_kept_as_the_functions_logs_are" {
   }
 }
 
+run "a_private_api_is_called_by_whom_its_policy_says" {
+  command = apply
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    endpoint = { type = "PRIVATE", vpc_endpoint_ids = ["vpce-0123456789abcdef0"] }
+    resource_policy = {
+      json = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"execute-api:Invoke\",\"Resource\":[\"execute-api:/*\"],\"Condition\":{\"StringEquals\":{\"aws:SourceVpce\":\"vpce-0123456789abcdef0\"}}}]}"
+    }
+  }
+
+  assert {
+    condition     = aws_api_gateway_rest_api.this.endpoint_configuration[0].types == tolist(["PRIVATE"]) && toset(aws_api_gateway_rest_api.this.endpoint_configuration[0].vpc_endpoint_ids) == toset(["vpce-0123456789abcdef0"])
+    error_message = "The API is reached by the endpoint alone."
+  }
+
+  assert {
+    condition     = jsondecode(aws_api_gateway_rest_api_policy.this[0].policy).Statement[0].Resource == ["arn:aws:execute-api:eu-west-1:123456789012:abc123/*"] && jsondecode(aws_api_gateway_rest_api_policy.this[0].policy).Statement[0].Action == "execute-api:Invoke"
+    error_message = aws_api_gateway_rest_api_policy.this[0].policy
+  }
+
+  assert {
+    condition     = strcontains(jsonencode(local.deployed), jsonencode([aws_api_gateway_rest_api_policy.this[0].policy])) && strcontains(jsonencode(local.deployed), jsonencode(var.endpoint))
+    error_message = "Neither holds before it is deployed."
+  }
+}
+
 run "a_name_too_long_for_the_authorizers_role_is_refused" {
   command = plan
 
@@ -634,4 +669,60 @@ run "a_retention_of_requests_that_cloudwatch_does_not_have_is_refused" {
   }
 
   expect_failures = [var.access_log]
+}
+
+run "a_private_api_without_a_policy_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    endpoint = { type = "PRIVATE" }
+  }
+
+  expect_failures = [var.endpoint]
+}
+
+run "another_type_of_endpoint_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    endpoint = { type = "EDGE" }
+  }
+
+  expect_failures = [var.endpoint]
+}
+
+run "endpoints_of_an_api_that_is_not_private_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    endpoint = { vpc_endpoint_ids = ["vpce-0123456789abcdef0"] }
+  }
+
+  expect_failures = [var.endpoint]
+}
+
+run "a_policy_that_is_not_json_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    resource_policy = { json = "Allow" }
+  }
+
+  expect_failures = [var.resource_policy]
 }
