@@ -67,6 +67,12 @@ module "api" {
   reserved_key_prefix    = module.tables.aggregate_table.key_prefix
   attributes             = var.api.attributes
   authorization          = var.api.authorization
+  authorizer             = var.api.authorizer
+  api_key                = var.api.api_key
+  access_log             = var.api.access_log ? { retention_days = var.log_retention_days, kms_key_arn = var.log_kms_key_arn } : null
+  metrics_enabled        = var.api.metrics_enabled
+  resource_policy        = var.api.resource_policy
+  endpoint               = var.api.endpoint
   stage_name             = var.api.stage_name
   throttling_rate_limit  = var.api.throttling_rate_limit
   throttling_burst_limit = var.api.throttling_burst_limit

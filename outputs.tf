@@ -131,6 +131,16 @@ output "api_stage_name" {
   value       = one(module.api[*].stage_name)
 }
 
+output "api_stage_arn" {
+  description = "ARN of the stage, to associate a web ACL with (aws_wafv2_web_acl_association)."
+  value       = one(module.api[*].stage_arn)
+}
+
+output "api_access_log_group_name" {
+  description = "Name of the log group with a line for each request to the API. Null: there is none."
+  value       = one(module.api[*].access_log_group_name)
+}
+
 output "api_invoke_url" {
   description = "URL of the API's stage: items are posted to <this>/items, and rows read below <this>/aggregates."
   value       = one(module.api[*].invoke_url)

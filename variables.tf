@@ -3,7 +3,7 @@
 # only values that concern several modules.
 
 variable "name" {
-  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source (unless existing_source_table), <name>-aggregates (unless aggregates_in_source_table) and, with delivery = \"ledger\", <name>-ledger, function and role <name>-aggregator, API and role <name>-api, with api.read function and role <name>-read, bucket <name>-failures-<account>-<region>; with create_backfill state machine, function and role <name>-backfill and role <name>-backfill-steps; with create_monitoring alarms <name>-<alarm>, topic <name>-alarms and dashboard <name>."
+  description = "Prefix of all names, unique in the account over all regions, because names of roles are: tables <name>-source (unless existing_source_table), <name>-aggregates (unless aggregates_in_source_table) and, with delivery = \"ledger\", <name>-ledger, function and role <name>-aggregator, API and role <name>-api, with api.read function and role <name>-read, with the authorization CUSTOM role <name>-authorizer, bucket <name>-failures-<account>-<region>; with create_backfill state machine, function and role <name>-backfill and role <name>-backfill-steps; with create_monitoring alarms <name>-<alarm>, topic <name>-alarms and dashboard <name>."
   type        = string
   nullable    = false
 
@@ -317,11 +317,17 @@ variable "api" {
       - `pattern`: of type S, regular expression that has a match in the text; with ^ and $ it is the whole text.
       - `min_length`, `max_length`: of type S, fewest and most characters; `enum`: the texts that are allowed.
       - `minimum`, `maximum`: of type N, least and greatest number, both allowed.
-    - `authorization`: AWS_IAM demands a request signed by a principal with execute-api:Invoke; NONE lets everybody in.
+    - `authorization`: who may post items: AWS_IAM demands a request signed by a principal with execute-api:Invoke, COGNITO_USER_POOLS a token of a user pool, CUSTOM asks a function; NONE lets everybody in.
+    - `authorizer`: for COGNITO_USER_POOLS `user_pool_arns`, and the scopes of which a token needs one, `write_scopes` and `read_scopes`; for CUSTOM `function`, its `arn` and the `type` of its event, REQUEST or TOKEN, `identity_sources`, where it is found who calls, and `result_ttl_seconds`, how long an answer holds. See docs/api.md.
+    - `api_key`: {} wants an API key in each request, on top of the authorization. `key_ids`: ids of existing keys, by a name for each client; for each key a `quota`, `limit` requests in a `period` of DAY, WEEK or MONTH, and `throttle`, `rate_limit` and `burst_limit`.
+    - `access_log`: whether there is a line in JSON for each request, without bodies, in a log group of its own; retention and key are as those of the functions' logs. API Gateway writes it with the CloudWatch role of the account and region (aws_api_gateway_account), which has to be set; the module leaves it alone, because all APIs share it.
+    - `metrics_enabled`: whether CloudWatch has metrics for each method and path, charged as custom metrics. Those of the stage are always there.
+    - `resource_policy`: policy of the API itself, in `json`: whom it lets in from where, besides the authorization. Its resources are written execute-api:/*.
+    - `endpoint`: `type` REGIONAL, or PRIVATE for VPCs alone, which needs a resource_policy; `vpc_endpoint_ids`: endpoints with an address of their own for it.
     - `stage_name`: the first part of the path.
     - `throttling_rate_limit`: requests a second on average, `throttling_burst_limit`: requests at once; more are answered with 429.
     - `read`: {} lets rows be read at GET /aggregates and below, see docs/api.md. Left out: the API only takes items.
-      - `authorization`: who may read, AWS_IAM or NONE, whoever may write.
+      - `authorization`: who may read, whoever may write: AWS_IAM, COGNITO_USER_POOLS, CUSTOM or NONE.
       - `throttling`: limits for reads apart, `rate_limit` and `burst_limit` for each path. Left out: those above.
       - `memory_size`: memory in MB of the function that reads, `reserved_concurrency`: invocations at a time that are set aside for it, and its limit. Package, code signing, processor and log are as those of the function that keeps the rows; it is in no VPC.
   EOT
@@ -336,7 +342,24 @@ variable "api" {
       minimum    = optional(number)
       maximum    = optional(number)
     })), {})
-    authorization          = optional(string, "AWS_IAM")
+    authorization = optional(string, "AWS_IAM")
+    authorizer = optional(object({
+      user_pool_arns     = optional(set(string), [])
+      write_scopes       = optional(set(string), [])
+      read_scopes        = optional(set(string), [])
+      function           = optional(object({ arn = string, type = optional(string, "REQUEST") }))
+      identity_sources   = optional(list(string), ["method.request.header.Authorization"])
+      result_ttl_seconds = optional(number, 300)
+    }), {})
+    api_key = optional(object({
+      key_ids  = optional(map(string), {})
+      quota    = optional(object({ limit = number, period = string }))
+      throttle = optional(object({ rate_limit = number, burst_limit = number }))
+    }))
+    access_log             = optional(bool, false)
+    metrics_enabled        = optional(bool, false)
+    resource_policy        = optional(object({ json = string }))
+    endpoint               = optional(object({ type = optional(string, "REGIONAL"), vpc_endpoint_ids = optional(set(string), []) }), {})
     stage_name             = optional(string, "v1")
     throttling_rate_limit  = optional(number, 1000)
     throttling_burst_limit = optional(number, 500)

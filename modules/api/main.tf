@@ -114,8 +114,17 @@ resource "aws_api_gateway_rest_api" "this" {
   tags        = var.tags
 
   endpoint_configuration {
-    types = ["REGIONAL"]
+    types            = [var.endpoint.type]
+    vpc_endpoint_ids = length(var.endpoint.vpc_endpoint_ids) == 0 ? null : var.endpoint.vpc_endpoint_ids
   }
+}
+
+# AWS stores execute-api:/... as the whole ARN. Written out here, a second apply finds nothing to change.
+resource "aws_api_gateway_rest_api_policy" "this" {
+  count = var.resource_policy == null ? 0 : 1
+
+  rest_api_id = aws_api_gateway_rest_api.this.id
+  policy      = replace(var.resource_policy.json, "\"execute-api:/", "\"${aws_api_gateway_rest_api.this.execution_arn}/")
 }
 
 resource "aws_api_gateway_resource" "items" {
@@ -157,6 +166,9 @@ resource "aws_api_gateway_method" "post_item" {
   resource_id          = aws_api_gateway_resource.items.id
   http_method          = "POST"
   authorization        = var.authorization
+  authorizer_id        = try(aws_api_gateway_authorizer.this[var.authorization].id, null)
+  authorization_scopes = local.method_scopes.write
+  api_key_required     = var.api_key != null
   request_validator_id = aws_api_gateway_request_validator.body.id
   request_models       = { "application/json" = aws_api_gateway_model.item.name }
 }
@@ -258,26 +270,29 @@ resource "aws_iam_role_policy" "this" {
 # Stage
 ################################################################################
 
+locals {
+  # A deployment is a snapshot. All that a caller can notice is in its hash.
+  deployed = concat(local.read_deployment, [
+    local.authorizer_deployment,
+    var.endpoint,
+    aws_api_gateway_rest_api_policy.this[*].policy,
+    aws_api_gateway_resource.items.path_part,
+    aws_api_gateway_method.post_item.http_method,
+    aws_api_gateway_method.post_item.request_models,
+    aws_api_gateway_model.item.schema,
+    aws_api_gateway_request_validator.body.validate_request_body,
+    aws_api_gateway_integration.post_item.uri,
+    aws_api_gateway_integration.post_item.credentials,
+    aws_api_gateway_integration.post_item.passthrough_behavior,
+    aws_api_gateway_integration.post_item.request_templates,
+    local.responses,
+    local.gateway_responses,
+  ])
+}
+
 resource "aws_api_gateway_deployment" "this" {
   rest_api_id = aws_api_gateway_rest_api.this.id
-
-  # A deployment is a snapshot. All that a caller can notice is in this hash.
-  triggers = {
-    redeployment = sha1(jsonencode(concat(local.read_deployment, [
-      aws_api_gateway_resource.items.path_part,
-      aws_api_gateway_method.post_item.http_method,
-      aws_api_gateway_method.post_item.authorization,
-      aws_api_gateway_method.post_item.request_models,
-      aws_api_gateway_model.item.schema,
-      aws_api_gateway_request_validator.body.validate_request_body,
-      aws_api_gateway_integration.post_item.uri,
-      aws_api_gateway_integration.post_item.credentials,
-      aws_api_gateway_integration.post_item.passthrough_behavior,
-      aws_api_gateway_integration.post_item.request_templates,
-      local.responses,
-      local.gateway_responses,
-    ])))
-  }
+  triggers    = { redeployment = sha1(jsonencode(local.deployed)) }
 
   lifecycle {
     create_before_destroy = true
@@ -292,17 +307,26 @@ resource "aws_api_gateway_deployment" "this" {
 
 resource "aws_api_gateway_stage" "this" {
   # checkov:skip=CKV_AWS_73:Tracing is a choice.
-  # checkov:skip=CKV_AWS_76:API Gateway writes logs by a role that is set once for the whole account, not by a module.
+  # checkov:skip=CKV_AWS_76:Access logs are a choice, access_log: the role that writes them is set once for the whole account, not by a module.
   # checkov:skip=CKV_AWS_120:A cache is for answers that stay the same. Rows change within seconds.
-  # checkov:skip=CKV2_AWS_4:API Gateway writes logs by a role that is set once for the whole account, not by a module.
+  # checkov:skip=CKV2_AWS_4:An execution log holds bodies and needs a role of the whole account. Access logs tell who called what.
   # checkov:skip=CKV2_AWS_29:Requests are signed (AWS_IAM) by default. A web ACL costs per API and is associated with the stage's ARN.
-  # checkov:skip=CKV2_AWS_51:Requests are signed (AWS_IAM); the backend is DynamoDB, which takes no client certificates.
+  # checkov:skip=CKV2_AWS_51:Requests are signed (AWS_IAM) unless said otherwise; the backend is DynamoDB, which takes no client certificates.
 
   rest_api_id          = aws_api_gateway_rest_api.this.id
   deployment_id        = aws_api_gateway_deployment.this.id
   stage_name           = var.stage_name
   xray_tracing_enabled = var.tracing
   tags                 = var.tags
+
+  dynamic "access_log_settings" {
+    for_each = aws_cloudwatch_log_group.access
+
+    content {
+      destination_arn = access_log_settings.value.arn
+      format          = local.access_log_format
+    }
+  }
 }
 
 resource "aws_api_gateway_method_settings" "this" {
@@ -313,6 +337,7 @@ resource "aws_api_gateway_method_settings" "this" {
   method_path = "*/*"
 
   settings {
+    metrics_enabled        = var.metrics_enabled
     throttling_rate_limit  = var.throttling_rate_limit
     throttling_burst_limit = var.throttling_burst_limit
   }

@@ -5,6 +5,7 @@ locals {
 
   openapi_post = {
     post = {
+      security    = local.security.write
       summary     = "Put one item into the table."
       operationId = "post_item"
       requestBody = {
@@ -12,7 +13,7 @@ locals {
         content  = { "application/json" = { schema = { for name, value in local.json_schema : name => value if name != "$schema" } } }
       }
       responses = merge(
-        { for status in ["400", "403", "409", "415", "429", "500", "502", "503"] : status => local.openapi_error },
+        { for status in ["400", "401", "403", "409", "415", "429", "500", "502", "503"] : status => local.openapi_error },
         {
           "201" = {
             description = "Stored. A string key that was not sent is the request_id."
@@ -64,7 +65,7 @@ locals {
   openapi_rows = {
     for name, aggregate in local.read_aggregates : name => {
       responses = merge(
-        { for status in ["400", "403", "429", "500", "503"] : status => local.openapi_error },
+        { for status in ["400", "401", "403", "429", "500", "503"] : status => local.openapi_error },
         {
           "200" = {
             description = "Rows, and the token of the next page."
@@ -119,11 +120,12 @@ locals {
   openapi_lists = {
     for path in ["/aggregates", "/aggregates/{aggregate}"] : path => {
       get = {
+        security    = local.security.read
         summary     = "What is declared."
         operationId = path == "/aggregates" ? "list_aggregates" : "get_aggregate"
         parameters  = [for it in [{ name = "aggregate", in = "path", required = true, schema = { type = "string", enum = keys(local.read_aggregates) } }] : it if path != "/aggregates"]
         responses = merge(
-          { for status in ["400", "403", "404", "429", "500"] : status => local.openapi_error },
+          { for status in ["400", "401", "403", "404", "429", "500"] : status => local.openapi_error },
           {
             "200" = {
               description = "Aggregates with the attributes of their groups, buckets, measures and ranking."
@@ -146,6 +148,7 @@ locals {
       {
         for name, aggregate in local.read_aggregates : "/aggregates/${name}/rows" => {
           get = {
+            security    = local.security.read
             summary     = "Rows of one group of ${name}."
             operationId = "${name}_rows"
             parameters  = concat(local.openapi_parameters[name].group, local.openapi_parameters[name].bucket, values(local.openapi_parameters[name].times), local.openapi_page, local.openapi_parameters[name].quantiles)
@@ -156,6 +159,7 @@ locals {
       {
         for name, aggregate in local.read_aggregates : "/aggregates/${name}/groups" => {
           get = {
+            security    = local.security.read
             summary     = "Rows of all groups of one bucket of ${name}, in the order of ${aggregate.rank_by}."
             operationId = "${name}_groups"
             parameters = concat(
@@ -171,6 +175,7 @@ locals {
       },
     )
     components = {
+      securitySchemes = merge(concat([local.key_schemes], [for it in values(local.authorizations) : local.security_schemes[it]])...)
       schemas = merge(
         {
           Error = {

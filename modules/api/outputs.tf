@@ -13,6 +13,16 @@ output "stage_name" {
   value       = aws_api_gateway_stage.this.stage_name
 }
 
+output "stage_arn" {
+  description = "ARN of the stage, to associate a web ACL with (aws_wafv2_web_acl_association)."
+  value       = aws_api_gateway_stage.this.arn
+}
+
+output "access_log_group_name" {
+  description = "Name of the log group with a line for each request. Null: there is none."
+  value       = one(aws_cloudwatch_log_group.access[*].name)
+}
+
 output "invoke_url" {
   description = "URL of the stage: items are posted to <this>/items, and rows read below <this>/aggregates."
   value       = aws_api_gateway_stage.this.invoke_url

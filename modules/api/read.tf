@@ -23,7 +23,7 @@ locals {
   # What a caller can notice of the routes, for the deployment's hash.
   read_deployment = [
     for route in local.read_routes :
-    [local.read_paths[route], aws_api_gateway_method.read[route].authorization, aws_api_gateway_integration.read[route].uri]
+    [local.read_paths[route], aws_api_gateway_integration.read[route].uri]
   ]
 }
 
@@ -60,10 +60,13 @@ resource "aws_api_gateway_method" "read" {
 
   for_each = local.read_routes
 
-  rest_api_id   = aws_api_gateway_rest_api.this.id
-  resource_id   = local.read_resource_ids[each.key]
-  http_method   = "GET"
-  authorization = var.read.authorization
+  rest_api_id          = aws_api_gateway_rest_api.this.id
+  resource_id          = local.read_resource_ids[each.key]
+  http_method          = "GET"
+  authorization        = var.read.authorization
+  authorizer_id        = try(aws_api_gateway_authorizer.this[var.read.authorization].id, null)
+  authorization_scopes = local.method_scopes.read
+  api_key_required     = var.api_key != null
 
   request_parameters = each.key == "aggregates" ? {} : { "method.request.path.aggregate" = true }
 }
@@ -90,6 +93,7 @@ resource "aws_api_gateway_method_settings" "read" {
   method_path = "${local.read_paths[each.key]}/${aws_api_gateway_method.read[each.key].http_method}"
 
   settings {
+    metrics_enabled        = var.metrics_enabled
     throttling_rate_limit  = var.read.throttling.rate_limit
     throttling_burst_limit = var.read.throttling.burst_limit
   }

@@ -1,11 +1,16 @@
 variable "name" {
-  description = "Prefix of all names: the API and its role are <name>-api, with read its function and role <name>-read."
+  description = "Prefix of all names: the API and its role are <name>-api, with read its function and role <name>-read, with CUSTOM the authorizer's role <name>-authorizer."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-zA-Z][a-zA-Z0-9-]{0,59}$", var.name))
     error_message = "name: use 1 to 60 letters, digits and hyphens, a letter first, so that <name>-api is the name of a role."
+  }
+
+  validation {
+    condition     = !contains([var.authorization, try(var.read.authorization, "NONE")], "CUSTOM") || length(var.name) <= 53
+    error_message = "name: with the authorization CUSTOM use at most 53 characters, so that <name>-authorizer is the name of a role."
   }
 
   validation {
@@ -139,14 +144,150 @@ variable "attributes" {
 }
 
 variable "authorization" {
-  description = "Who may call: AWS_IAM demands a request signed by a principal with execute-api:Invoke; NONE lets everybody in."
+  description = "Who may post items: AWS_IAM demands a request signed by a principal with execute-api:Invoke, COGNITO_USER_POOLS a token of a user pool, CUSTOM asks a function (both by authorizer); NONE lets everybody in."
   type        = string
   default     = "AWS_IAM"
   nullable    = false
 
   validation {
-    condition     = contains(["AWS_IAM", "NONE"], var.authorization)
-    error_message = "authorization: use \"AWS_IAM\", or \"NONE\" for an API that everybody may write to."
+    condition     = contains(["AWS_IAM", "COGNITO_USER_POOLS", "CUSTOM", "NONE"], var.authorization)
+    error_message = "authorization: use \"AWS_IAM\", \"COGNITO_USER_POOLS\", \"CUSTOM\", or \"NONE\" for an API that everybody may write to."
+  }
+}
+
+variable "authorizer" {
+  description = <<-EOT
+    What decides where authorization, for writing or for reading, is COGNITO_USER_POOLS or CUSTOM.
+    - `user_pool_arns`: ARNs of the Cognito user pools whose tokens are taken.
+    - `write_scopes`, `read_scopes`: an access token needs one of these scopes to post items, and to read. Left out: any token of the pools will do.
+    - `function`: the function that CUSTOM asks: its `arn`, with alias or version or without, and the `type` of event that it takes: REQUEST (the request) or TOKEN (one header).
+    - `identity_sources`: where CUSTOM finds who calls, method.request.header.<name> or method.request.querystring.<name>. A request without one of them is refused with 401, and the function not asked. TOKEN has one header.
+    - `result_ttl_seconds`: how long the function's policy holds for the same identity, for all paths and methods; 0 asks for each request. It has to allow all that the caller may do, or be 0.
+  EOT
+  type = object({
+    user_pool_arns     = optional(set(string), [])
+    write_scopes       = optional(set(string), [])
+    read_scopes        = optional(set(string), [])
+    function           = optional(object({ arn = string, type = optional(string, "REQUEST") }))
+    identity_sources   = optional(list(string), ["method.request.header.Authorization"])
+    result_ttl_seconds = optional(number, 300)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains([var.authorization, try(var.read.authorization, "NONE")], "COGNITO_USER_POOLS") ? length(var.authorizer.user_pool_arns) > 0 : length(setunion(var.authorizer.user_pool_arns, var.authorizer.write_scopes, var.authorizer.read_scopes)) == 0
+    error_message = "authorizer.user_pool_arns: name the user pools where an authorization is COGNITO_USER_POOLS, and leave them and the scopes out where none is."
+  }
+
+  validation {
+    condition     = alltrue([for arn in var.authorizer.user_pool_arns : can(regex("^arn:[^:]+:cognito-idp:[^:]+:[0-9]{12}:userpool/.+$", arn))])
+    error_message = "authorizer.user_pool_arns: use ARNs of user pools, arn:aws:cognito-idp:<region>:<account>:userpool/<id>."
+  }
+
+  validation {
+    condition     = length(var.authorizer.write_scopes) == 0 || var.authorization == "COGNITO_USER_POOLS"
+    error_message = "authorizer.write_scopes: only tokens of a user pool have scopes. Set authorization = \"COGNITO_USER_POOLS\", or leave write_scopes out."
+  }
+
+  validation {
+    condition     = length(var.authorizer.read_scopes) == 0 || try(var.read.authorization, "NONE") == "COGNITO_USER_POOLS"
+    error_message = "authorizer.read_scopes: only tokens of a user pool have scopes. Set read.authorization = \"COGNITO_USER_POOLS\", or leave read_scopes out."
+  }
+
+  validation {
+    condition     = contains([var.authorization, try(var.read.authorization, "NONE")], "CUSTOM") == (var.authorizer.function != null)
+    error_message = "authorizer.function: name the function where an authorization is CUSTOM, and leave it out where none is."
+  }
+
+  validation {
+    condition     = var.authorizer.function == null ? true : can(regex("^arn:[^:]+:lambda:[^:]+:[0-9]{12}:function:[^:]+(:[^:]+)?$", var.authorizer.function.arn))
+    error_message = "authorizer.function: use the ARN of a function, arn:aws:lambda:<region>:<account>:function:<name>, not its invoke ARN."
+  }
+
+  validation {
+    condition     = var.authorizer.function == null ? true : contains(["REQUEST", "TOKEN"], var.authorizer.function.type)
+    error_message = "authorizer.function: use the type \"REQUEST\" or \"TOKEN\"."
+  }
+
+  validation {
+    condition     = length(var.authorizer.identity_sources) > 0 && alltrue([for it in var.authorizer.identity_sources : can(regex("^method\\.request\\.(header|querystring)\\.[A-Za-z0-9_-]+$", it))])
+    error_message = "authorizer.identity_sources: use method.request.header.<name> or method.request.querystring.<name>, at least one."
+  }
+
+  validation {
+    condition     = try(var.authorizer.function.type, "REQUEST") == "REQUEST" || (length(var.authorizer.identity_sources) == 1 && startswith(join("", var.authorizer.identity_sources), "method.request.header."))
+    error_message = "authorizer.identity_sources: a function of type TOKEN gets one header. Name one, method.request.header.<name>."
+  }
+
+  validation {
+    condition     = var.authorizer.result_ttl_seconds >= 0 && var.authorizer.result_ttl_seconds <= 3600 && floor(var.authorizer.result_ttl_seconds) == var.authorizer.result_ttl_seconds
+    error_message = "authorizer.result_ttl_seconds: use a whole number of seconds from 0 to 3600."
+  }
+}
+
+variable "api_key" {
+  description = <<-EOT
+    API keys, which every request brings in the header x-api-key on top of the authorization, and a usage plan with limits for each. Null: none is needed. A key tells clients apart; it is no proof of who calls.
+    - `key_ids`: ids of existing keys, by a name of yours for each client. No key is made: its value would stand in the state.
+    - `quota`: requests of a key (`limit`) in a `period`: DAY, WEEK or MONTH. Left out: as many as it likes.
+    - `throttle`: requests of a key, `rate_limit` a second on average and `burst_limit` at once. Left out: those of the stage.
+  EOT
+  type = object({
+    key_ids  = optional(map(string), {})
+    quota    = optional(object({ limit = number, period = string }))
+    throttle = optional(object({ rate_limit = number, burst_limit = number }))
+  })
+  default = null
+
+  validation {
+    condition     = try(var.api_key.quota, null) == null ? true : contains(["DAY", "WEEK", "MONTH"], var.api_key.quota.period) && var.api_key.quota.limit >= 1 && floor(var.api_key.quota.limit) == var.api_key.quota.limit
+    error_message = "api_key.quota: use a limit of a whole number of requests of at least 1, and the period \"DAY\", \"WEEK\" or \"MONTH\"."
+  }
+
+  validation {
+    condition     = try(var.api_key.throttle, null) == null ? true : var.api_key.throttle.rate_limit > 0 && var.api_key.throttle.burst_limit >= 1 && floor(var.api_key.throttle.burst_limit) == var.api_key.throttle.burst_limit
+    error_message = "api_key.throttle: use a rate_limit above 0, in requests a second, and a burst_limit of a whole number of requests of at least 1."
+  }
+}
+
+variable "resource_policy" {
+  description = "Policy of the API itself, whom it lets in from where, in `json`, besides the authorization. Its resources are execute-api:/<stage>/<method>/<path>, execute-api:/* for all. Null: none."
+  type        = object({ json = string })
+  default     = null
+
+  validation {
+    condition     = var.resource_policy == null ? true : can(jsondecode(var.resource_policy.json).Statement)
+    error_message = "resource_policy: use a policy document in JSON with statements, such as aws_iam_policy_document gives."
+  }
+}
+
+variable "endpoint" {
+  description = <<-EOT
+    From where the API is reached.
+    - `type`: REGIONAL, from everywhere, or PRIVATE, from VPCs by an interface endpoint for execute-api. PRIVATE needs a resource_policy.
+    - `vpc_endpoint_ids`: with PRIVATE, the endpoints that get an address of their own for the API. Left out: none.
+  EOT
+  type = object({
+    type             = optional(string, "REGIONAL")
+    vpc_endpoint_ids = optional(set(string), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["REGIONAL", "PRIVATE"], var.endpoint.type)
+    error_message = "endpoint.type: use \"REGIONAL\" or \"PRIVATE\"."
+  }
+
+  validation {
+    condition     = var.endpoint.type != "PRIVATE" || var.resource_policy != null
+    error_message = "endpoint.type: a PRIVATE API lets nobody in without a policy. Say by resource_policy which VPC or endpoint may call it."
+  }
+
+  validation {
+    condition     = var.endpoint.type == "PRIVATE" || length(var.endpoint.vpc_endpoint_ids) == 0
+    error_message = "endpoint.vpc_endpoint_ids: only a PRIVATE API has VPC endpoints. Set type = \"PRIVATE\", or leave them out."
   }
 }
 
@@ -190,7 +331,7 @@ variable "read" {
   description = <<-EOT
     Reading of rows: GET /aggregates and below. Null: the API only takes items.
     - `rows`: the output `reading` of modules/aggregator: what the rows are, and where.
-    - `authorization`: who may read: AWS_IAM demands a request signed by a principal with execute-api:Invoke; NONE lets everybody in.
+    - `authorization`: who may read: AWS_IAM, COGNITO_USER_POOLS, CUSTOM or NONE, as for writing.
     - `throttling`: limits for reads apart from those of the stage, for each path: `rate_limit`, requests a second on average, and `burst_limit`, requests at once; more are answered with 429. Left out: the stage's.
     - `package_path`: path of the function's zip file. Left out: dist/aggregator.zip of this repository.
     - `package_object`: instead, the object in S3 with it: `bucket`, `key` and `version_id`.
@@ -227,8 +368,8 @@ variable "read" {
   default = null
 
   validation {
-    condition     = var.read == null ? true : contains(["AWS_IAM", "NONE"], var.read.authorization)
-    error_message = "read.authorization: use \"AWS_IAM\", or \"NONE\" for rows that everybody may read."
+    condition     = var.read == null ? true : contains(["AWS_IAM", "COGNITO_USER_POOLS", "CUSTOM", "NONE"], var.read.authorization)
+    error_message = "read.authorization: use \"AWS_IAM\", \"COGNITO_USER_POOLS\", \"CUSTOM\", or \"NONE\" for rows that everybody may read."
   }
 
   validation {
@@ -286,6 +427,31 @@ variable "kms_key_arn" {
     condition     = var.kms_key_arn == null ? true : can(regex("^arn:[^:]+:kms:[^:]+:[0-9]{12}:key/.+$", var.kms_key_arn))
     error_message = "kms_key_arn: use the ARN of a key, arn:aws:kms:<region>:<account>:key/<id>. An alias or a bare key id is not enough."
   }
+}
+
+variable "access_log" {
+  description = <<-EOT
+    A log with a line in JSON for each request, without bodies and queries, in a group of its own, /aws/apigateway/<name>-api. Null: none. API Gateway writes it with the CloudWatch role of the account and region (aws_api_gateway_account), which this module does not set, because all APIs share it; without it AWS refuses the stage.
+    - `retention_days`: days that CloudWatch keeps the log. 0: for ever.
+    - `kms_key_arn`: ARN of the customer managed KMS key that encrypts the log. Left out: the key of CloudWatch Logs.
+  EOT
+  type = object({
+    retention_days = optional(number, 30)
+    kms_key_arn    = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.access_log == null ? true : contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.access_log.retention_days)
+    error_message = "access_log.retention_days: use what CloudWatch accepts: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653 days, and 0 for ever."
+  }
+}
+
+variable "metrics_enabled" {
+  description = "Whether CloudWatch has metrics for each method and path, besides those of the stage, which are always there. They are charged as custom metrics."
+  type        = bool
+  default     = false
+  nullable    = false
 }
 
 variable "tracing" {

@@ -647,6 +647,20 @@ run "an_empty_key_is_refused" {
   expect_failures = [var.attributes]
 }
 
+run "another_authorization_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    authorization = "OPEN"
+  }
+
+  expect_failures = [var.authorization]
+}
+
 run "other_values_out_of_range_are_refused" {
   command = plan
 
@@ -657,7 +671,6 @@ run "other_values_out_of_range_are_refused" {
   variables {
     name                   = "sales api"
     table                  = { name = "sales-source", arn = "sales-source" }
-    authorization          = "CUSTOM"
     stage_name             = "v 1"
     throttling_rate_limit  = 0
     throttling_burst_limit = 0
@@ -667,7 +680,6 @@ run "other_values_out_of_range_are_refused" {
   expect_failures = [
     var.name,
     var.table,
-    var.authorization,
     var.stage_name,
     var.throttling_rate_limit,
     var.throttling_burst_limit,

@@ -484,7 +484,7 @@ run "another_authorization_is_refused" {
   }
 
   variables {
-    read = merge(var.read, { authorization = "CUSTOM" })
+    read = merge(var.read, { authorization = "OPEN" })
   }
 
   expect_failures = [var.read]
