@@ -16,7 +16,17 @@ def main() -> int:
     except RunnerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return subprocess.run([str(ENVIRONMENT / "bin" / "checkov")], cwd=ROOT).returncode
+    done = subprocess.run([str(ENVIRONMENT / "bin" / "checkov")], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    print(done.stdout, end="")
+    if "Parsing errors" in done.stdout:
+        print(
+            "error: checkov left out a file that it could not parse, and calls that no failure. "
+            "Write it so that it can be parsed; what names it: "
+            "LOG_LEVEL=DEBUG .checkov/bin/checkov 2>&1 | grep 'failed while parsing'",
+            file=sys.stderr,
+        )
+        return 1
+    return done.returncode
 
 
 if __name__ == "__main__":
