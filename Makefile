@@ -59,9 +59,10 @@ mutants: setup ## Deliberate faults in the code, and how many simulations it tak
 	@$(PYTHON) -m tests.simulation --mutants
 
 .PHONY: bench
-bench: setup ## The function next to how others do it, on DynamoDB Local and a stub: benchmarks/report (20 minutes)
+bench: setup ## The function next to how others do it, on DynamoDB Local and a stub: benchmarks/report (25 minutes)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
 	$(PYTHON) -m benchmarks.compare
+	$(PYTHON) -m benchmarks.scale
 
 .PHONY: format
 format: setup ## Format Python and Terraform sources

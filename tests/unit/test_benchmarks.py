@@ -16,7 +16,7 @@ from benchmarks.cold_start import ColdStart
 from benchmarks.counts import Counts, count
 from benchmarks.report import Case, Results
 from benchmarks.subjects import OURS, SUBJECTS
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import BY_PRODUCT, WORKLOADS, Workload
 from tests.simulation.dynamodb import DynamoDB
 from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE
 
@@ -157,3 +157,11 @@ def test_a_measurement_that_takes_long_does_not_begin_when_it_is_asked_what_it_i
     command = [sys.executable, "-m", f"benchmarks.{long}", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=engines.ROOT, timeout=60)
     assert (done.returncode, done.stdout.startswith("usage: ")) == (0, True), done.stderr
+
+
+def test_a_curve_is_plotted_by_what_a_record_costs():
+    small = Workload("small", "", (BY_PRODUCT,), scale.uniform(10, 100))
+    plotted = scale.plotted([scale.point(50, small, batch_size=50)])
+    assert plotted["calls"]["none"] == {50: 0.2}
+    assert plotted["write units"]["ledger"][50] > plotted["write units"]["none"][50]
+    assert all(list(points) == [50] for lines in plotted.values() for points in lines.values())
