@@ -28,13 +28,19 @@ def encode(kind: str, raw: Any) -> str:
             text = raw.replace("%", "%25").replace("#", "%23")
             return f"%3D{text[1:]}" if text.startswith("=") else text
         case "N":
-            return f"={format_number(Decimal(raw))}"
+            return f"={raw}" if _is_plain(raw) else f"={format_number(Decimal(raw))}"
         case "BOOL":
             return "=true" if raw else "=false"
         case "B":
             # A stream event carries base64 text, boto3 carries bytes.
             return f"=base64:{raw if isinstance(raw, str) else b64encode(raw).decode()}"
     raise ValueError(f"a value of type {kind} cannot be part of a key")
+
+
+def _is_plain(number: str) -> bool:
+    """Whether the text of a number is its canonical one at sight, as that of most numbers in keys is: digits that do
+    not begin with 0."""
+    return number.isdigit() and number.isascii() and number[0] != "0"
 
 
 def join(parts: Iterable[str]) -> str:
@@ -92,4 +98,6 @@ def decode(part: str) -> AttributeValue:
         return {"BOOL": part == "=true"}
     if part.startswith("="):
         return {"N": part[1:]}
+    if "%" not in part:
+        return {"S": part}
     return {"S": part.replace("%3D", "=").replace("%23", "#").replace("%25", "%")}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from .contributions import NO_CONTRIBUTIONS, Contributions, RowKey, contributions_of, from_text, in_one_piece, to_text
 from .definition import Definition
@@ -18,8 +18,7 @@ class UnusableEvent(ValueError):
     """The event is not what this function can work on at all: a fault of the configuration, not of an item."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One stream record. ``new_image`` and ``old_image`` are None where the stream does not carry them.
 
     ``arrived_at`` is the epoch second of an INSERT record, None for the others: they do not tell when the item arrived.

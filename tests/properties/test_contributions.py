@@ -61,6 +61,12 @@ def test_different_declarations_have_different_fingerprints(declared, other):
     assert (define(declared).fingerprint == define(other).fingerprint) == (declared == other)
 
 
+@given(contributions(extremes=True))
+def test_the_text_is_to_the_character_what_json_writes(found):
+    text = to_text(found)
+    assert json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False) == text
+
+
 @given(contributions(extremes=True), contributions(extremes=True), st.data())
 def test_equal_contributions_have_equal_texts_and_different_ones_different_texts(one, other, data):
     with hostile_decimal_context():

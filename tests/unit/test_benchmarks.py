@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import pytest
 
-from benchmarks import engines, measure, own_work, plots, report, scale
+from benchmarks import engines, measure, own_work, plots, prediction, report, scale, threads
 from benchmarks.cold_start import ColdStart
 from benchmarks.counts import Counts, count
 from benchmarks.report import Case, Results
@@ -126,6 +126,31 @@ def test_own_work_is_measured_without_a_client(monkeypatch):
     assert found.deliveries["ledger"] > 0
 
 
+def test_entries_that_are_read_first_cost_reads_always_and_save_writes_only_of_what_comes_again():
+    calls, _, _, write_units, read_units = COUNTS["retail-1", "ledger"]
+    workload = BY_NAME["retail-1"]
+    assert prediction.counted(workload, read_first=False) == [(calls, write_units, read_units)] * 2
+    # 2,000 entries, a hundred a call: a read unit each, also of one that is not there.
+    assert prediction.counted(workload, read_first=True) == [(calls + 20, write_units, 2_000), (20, 0, 2_000)]
+
+
+def test_all_numbers_of_threads_take_turns_and_the_median_counts(monkeypatch):
+    def measured(endpoint: str, name: str, **arguments: object) -> measure.Measurement:
+        turns.append((name, arguments["workload"], arguments["threads"]))
+        return measure.Measurement(next(records), 1.0, 0.001, [], 0)
+
+    turns: list[tuple[str, object, object]] = []
+    records = iter([100, 200, 500, 300, 800, 700])
+    monkeypatch.setattr(threads, "measure", measured)
+    monkeypatch.setattr(threads, "THREADS", (1, 8))
+    monkeypatch.setattr(threads, "CASES", (("none", "hot"),))
+    assert threads.table(3, ("stub",)).splitlines()[-1] == (
+        "| stub | `none` | hot | 500 a second, 2 µs | 300 a second, 3 µs |"
+    )
+    assert [turn[1:] for turn in turns] == [("hot", 1), ("hot", 8)] * 3
+    assert len({name for name, _, _ in turns}) == 6
+
+
 def test_nothing_but_a_plot_needs_matplotlib():
     program = "import sys, benchmarks.compare; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=engines.ROOT, capture_output=True, text=True, check=True)
@@ -152,7 +177,7 @@ def test_the_memory_of_a_process_is_its_own_not_that_of_its_parent():
     assert len(before) > int(done.stdout)
 
 
-@pytest.mark.parametrize("long", ["backfill_under_load", "compare", "dashboard", "scale"])
+@pytest.mark.parametrize("long", ["backfill_under_load", "compare", "dashboard", "scale", "threads"])
 def test_a_measurement_that_takes_long_does_not_begin_when_it_is_asked_what_it_is(long):
     command = [sys.executable, "-m", f"benchmarks.{long}", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=engines.ROOT, timeout=60)
