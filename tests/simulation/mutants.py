@@ -372,16 +372,16 @@ MUTANTS = (
     # Delivery watermark
     Mutant(
         "a row is written whatever its watermark",
-        "watermark",
-        'update.conditions.append("(attribute_not_exists(#w) OR #w < :first)")',
-        'update.conditions.append("(attribute_not_exists(#w) OR #w < :first OR #w >= :first)")',
+        "rows",
+        "OR #{alias} < :behind)",
+        "OR #{alias} < :behind OR #{alias} >= :behind)",
         "deliveries",
     ),
     Mutant(
         "the record of the watermark itself is applied again",
         "watermark",
-        'update.values[":first"] = {"S": position(taken[0].sequence_number)}',
-        'update.values[":first"] = {"S": position(taken[0].sequence_number + 1)}',
+        'update.only_behind("w", {"S": position(taken[0].sequence_number)})',
+        'update.only_behind("w", {"S": position(taken[0].sequence_number + 1)})',
         "deliveries",
     ),
     Mutant(
