@@ -33,6 +33,8 @@ resource "aws_api_gateway_rest_api" "this" {
   description = "Puts items into ${var.table.name}${var.read == null ? "" : " and reads rows of ${var.read.rows.environment["AGGREGATE_TABLE"]}"}."
   tags        = var.tags
 
+  disable_execute_api_endpoint = try(var.domain.disable_execute_api_endpoint, false)
+
   endpoint_configuration {
     types            = [var.endpoint.type]
     vpc_endpoint_ids = length(var.endpoint.vpc_endpoint_ids) == 0 ? null : var.endpoint.vpc_endpoint_ids
@@ -119,7 +121,7 @@ locals {
   # A deployment is a snapshot. All that a caller can notice is in its hash.
   deployed = concat(local.write_deployment, local.read_deployment, [
     local.authorizer_deployment,
-    var.endpoint,
+    [var.endpoint, aws_api_gateway_rest_api.this.disable_execute_api_endpoint],
     aws_api_gateway_rest_api_policy.this[*].policy,
     local.gateway_responses,
   ])
@@ -145,7 +147,7 @@ resource "aws_api_gateway_stage" "this" {
   # checkov:skip=CKV_AWS_76:Access logs are a choice, access_log: the role that writes them is set once for the whole account, not by a module.
   # checkov:skip=CKV_AWS_120:A cache is for answers that stay the same. Rows change within seconds.
   # checkov:skip=CKV2_AWS_4:An execution log holds bodies and needs a role of the whole account. Access logs tell who called what.
-  # checkov:skip=CKV2_AWS_29:Requests are signed (AWS_IAM) by default. A web ACL costs per API and is associated with the stage's ARN.
+  # checkov:skip=CKV2_AWS_29:Requests are signed (AWS_IAM) by default. A web ACL is a choice, web_acl: it costs per API.
   # checkov:skip=CKV2_AWS_51:Requests are signed (AWS_IAM) unless said otherwise; the backend is DynamoDB, which takes no client certificates.
 
   rest_api_id          = aws_api_gateway_rest_api.this.id
@@ -176,4 +178,11 @@ resource "aws_api_gateway_method_settings" "this" {
     throttling_rate_limit  = var.throttling_rate_limit
     throttling_burst_limit = var.throttling_burst_limit
   }
+}
+
+resource "aws_wafv2_web_acl_association" "this" {
+  count = var.web_acl == null ? 0 : 1
+
+  resource_arn = aws_api_gateway_stage.this.arn
+  web_acl_arn  = var.web_acl.arn
 }
