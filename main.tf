@@ -75,6 +75,7 @@ module "api" {
   endpoint               = var.api.endpoint
   domain                 = var.api.domain
   web_acl                = var.api.web_acl
+  cors                   = var.api.cors
   stage_name             = var.api.stage_name
   throttling_rate_limit  = var.api.throttling_rate_limit
   throttling_burst_limit = var.api.throttling_burst_limit

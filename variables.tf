@@ -326,6 +326,7 @@ variable "api" {
     - `endpoint`: `type` REGIONAL, or PRIVATE for VPCs alone, which needs a resource_policy; `vpc_endpoint_ids`: endpoints with an address of their own for it.
     - `domain`: domain name of one's own, `name`, regional; `certificate_arn`, its certificate in ACM, of the region; `base_path`, the first part of the path there; `disable_execute_api_endpoint`, whether the API is reached by the name alone. The module makes no DNS record: see the output api_domain_target.
     - `web_acl`: web ACL of AWS WAF, of the scope REGIONAL, by its `arn`. Requests that it blocks are answered with 403.
+    - `cors`: lets pages of another origin call the API from a browser: `allow_origin`, theirs, such as https://shop.example.com, or * for all; `allow_headers`, what they may send besides the headers that the API reads; `max_age_seconds`, how long browsers may keep what they were told.
     - `stage_name`: the first part of the path.
     - `throttling_rate_limit`: requests a second on average, `throttling_burst_limit`: requests at once; more are answered with 429.
     - `read`: {} lets rows be read at GET /aggregates and below, see docs/api.md. Left out: the API only takes items.
@@ -363,6 +364,7 @@ variable "api" {
     resource_policy        = optional(object({ json = string }))
     endpoint               = optional(object({ type = optional(string, "REGIONAL"), vpc_endpoint_ids = optional(set(string), []) }), {})
     web_acl                = optional(object({ arn = string }))
+    cors                   = optional(object({ allow_origin = string, allow_headers = optional(set(string), []), max_age_seconds = optional(number, 3600) }))
     stage_name             = optional(string, "v1")
     throttling_rate_limit  = optional(number, 1000)
     throttling_burst_limit = optional(number, 500)

@@ -52,10 +52,11 @@ resource "aws_api_gateway_rest_api_policy" "this" {
 resource "aws_api_gateway_gateway_response" "this" {
   for_each = local.gateway_responses
 
-  rest_api_id        = aws_api_gateway_rest_api.this.id
-  response_type      = each.key
-  status_code        = each.value.status_code
-  response_templates = { "application/json" = each.value.template }
+  rest_api_id         = aws_api_gateway_rest_api.this.id
+  response_type       = each.key
+  status_code         = each.value.status_code
+  response_templates  = { "application/json" = each.value.template }
+  response_parameters = local.cors_gateway_response
 }
 
 ################################################################################
@@ -121,6 +122,7 @@ locals {
   # A deployment is a snapshot. All that a caller can notice is in its hash.
   deployed = concat(local.write_deployment, local.read_deployment, [
     local.authorizer_deployment,
+    local.cors_deployment,
     [var.endpoint, aws_api_gateway_rest_api.this.disable_execute_api_endpoint],
     aws_api_gateway_rest_api_policy.this[*].policy,
     local.gateway_responses,
@@ -138,6 +140,7 @@ resource "aws_api_gateway_deployment" "this" {
   depends_on = [
     aws_api_gateway_gateway_response.this,
     aws_api_gateway_integration.read,
+    aws_api_gateway_integration_response.preflight,
     aws_api_gateway_integration_response.post_item,
   ]
 }
@@ -148,6 +151,7 @@ resource "aws_api_gateway_stage" "this" {
   # checkov:skip=CKV_AWS_120:A cache is for answers that stay the same. Rows change within seconds.
   # checkov:skip=CKV2_AWS_4:An execution log holds bodies and needs a role of the whole account. Access logs tell who called what.
   # checkov:skip=CKV2_AWS_29:Requests are signed (AWS_IAM) by default. A web ACL is a choice, web_acl: it costs per API.
+  # checkov:skip=CKV2_AWS_77:Which rules a web ACL has is said where it is declared. Those of Log4j are for Java, which is not behind this API.
   # checkov:skip=CKV2_AWS_51:Requests are signed (AWS_IAM) unless said otherwise; the backend is DynamoDB, which takes no client certificates.
 
   rest_api_id          = aws_api_gateway_rest_api.this.id

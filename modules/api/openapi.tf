@@ -175,7 +175,7 @@ locals {
       },
     )
     components = {
-      securitySchemes = merge(concat([local.key_schemes], [for it in values(local.authorizations) : local.security_schemes[it]])...)
+      securitySchemes = local.security_schemes_in_use
       schemas = merge(
         {
           Error = {

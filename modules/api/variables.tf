@@ -333,6 +333,36 @@ variable "domain" {
   }
 }
 
+variable "cors" {
+  description = <<-EOT
+    Cross-origin resource sharing: lets pages of another origin call the API from a browser. Null: browsers refuse it. Who may call is another matter, which authorization decides; cookies are not allowed.
+    - `allow_origin`: the origin of the pages, such as https://shop.example.com, or * for all.
+    - `allow_headers`: headers that pages may send besides those that the API reads, such as of traces.
+    - `max_age_seconds`: how long a browser may keep what it was told, 0 to 86400. Some keep it for less.
+  EOT
+  type = object({
+    allow_origin    = string
+    allow_headers   = optional(set(string), [])
+    max_age_seconds = optional(number, 3600)
+  })
+  default = null
+
+  validation {
+    condition     = var.cors == null ? true : can(regex("^([*]|[a-z][a-z0-9+.-]*://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?)$", var.cors.allow_origin))
+    error_message = "cors.allow_origin: use one origin as browsers send it, in lower case and without a slash at the end, such as https://shop.example.com, or \"*\". Several are not taken: to what does not reach the table, such as 403 and 429, API Gateway adds a fixed text, which cannot depend on the request."
+  }
+
+  validation {
+    condition     = var.cors == null ? true : alltrue([for name in var.cors.allow_headers : can(regex("^[A-Za-z0-9_-]+$", name))])
+    error_message = "cors.allow_headers: use names of headers, of letters, digits, hyphens and underscores. \"*\" is not taken: browsers except Authorization from it."
+  }
+
+  validation {
+    condition     = var.cors == null ? true : var.cors.max_age_seconds >= 0 && var.cors.max_age_seconds <= 86400 && floor(var.cors.max_age_seconds) == var.cors.max_age_seconds
+    error_message = "cors.max_age_seconds: use a whole number of seconds from 0 to 86400."
+  }
+}
+
 variable "web_acl" {
   description = "Web ACL of AWS WAF that looks at all requests first, by its `arn`. Those that it blocks are answered with 403. Null: none."
   type        = object({ arn = string })

@@ -152,6 +152,8 @@ resource "aws_api_gateway_method_response" "post_item" {
   http_method     = aws_api_gateway_method.post_item.http_method
   status_code     = each.value
   response_models = { "application/json" = "Empty" }
+
+  response_parameters = local.cors_method_response
 }
 
 resource "aws_api_gateway_integration_response" "post_item" {
@@ -163,6 +165,8 @@ resource "aws_api_gateway_integration_response" "post_item" {
   status_code        = aws_api_gateway_method_response.post_item[each.value.status_code].status_code
   selection_pattern  = each.value.selection_pattern
   response_templates = { "application/json" = each.value.template }
+
+  response_parameters = local.cors_integration_response
 
   depends_on = [aws_api_gateway_integration.post_item]
 }

@@ -1,4 +1,5 @@
-# modules/api: what stands before the API, its domain name and a web ACL. Nothing of it is there unless said so.
+# modules/api: what stands before the API: its domain name, a web ACL, and the headers for pages of another origin.
+# Nothing of it is there unless said so.
 
 mock_provider "aws" {
   mock_resource "aws_iam_role" {
@@ -80,6 +81,16 @@ run "the_api_is_reached_by_its_own_address_and_nothing_stands_before_it_by_defau
   assert {
     condition     = length(aws_wafv2_web_acl_association.this) == 0
     error_message = "There is no web ACL."
+  }
+
+  assert {
+    condition     = length(aws_api_gateway_method.preflight) == 0 && length(aws_api_gateway_integration.preflight) == 0 && length(aws_api_gateway_method_response.preflight) == 0 && length(aws_api_gateway_integration_response.preflight) == 0
+    error_message = "Browsers are not answered."
+  }
+
+  assert {
+    condition     = alltrue([for it in concat(values(aws_api_gateway_method_response.post_item), values(aws_api_gateway_integration_response.post_item), values(aws_api_gateway_gateway_response.this)) : length(it.response_parameters) == 0]) && !contains(keys(aws_lambda_function.read[0].environment[0].variables), "CORS_HEADERS")
+    error_message = "No answer has a header for other origins."
   }
 }
 
@@ -175,6 +186,134 @@ run "a_web_acl_looks_at_all_requests_to_the_stage" {
   }
 }
 
+run "pages_of_one_origin_may_call_the_api" {
+  command = apply
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    cors = { allow_origin = "https://shop.example.com" }
+  }
+
+  assert {
+    condition     = toset(keys(aws_api_gateway_method.preflight)) == toset(["items", "aggregates", "aggregates/{aggregate}", "aggregates/{aggregate}/rows", "aggregates/{aggregate}/groups"])
+    error_message = "Browsers are answered at each path."
+  }
+
+  assert {
+    condition     = alltrue([for it in aws_api_gateway_method.preflight : it.http_method == "OPTIONS" && it.authorization == "NONE" && it.api_key_required != true])
+    error_message = "They ask without signature, token and key."
+  }
+
+  assert {
+    condition     = alltrue([for it in aws_api_gateway_integration.preflight : it.type == "MOCK" && it.passthrough_behavior == "NEVER" && jsondecode(it.request_templates["application/json"]) == { statusCode = 204 }])
+    error_message = "Nothing stands behind the answer."
+  }
+
+  assert {
+    condition     = aws_api_gateway_method.preflight["items"].resource_id == aws_api_gateway_resource.items.id && aws_api_gateway_method.preflight["aggregates/{aggregate}/rows"].resource_id == aws_api_gateway_resource.of_aggregate["rows"].id
+    error_message = "Each belongs to its path."
+  }
+
+  assert {
+    condition = { for path, it in aws_api_gateway_integration_response.preflight : path => it.response_parameters if contains(["items", "aggregates"], path) } == {
+      items = tomap({
+        "method.response.header.Access-Control-Allow-Origin"  = "'https://shop.example.com'"
+        "method.response.header.Access-Control-Allow-Methods" = "'POST'"
+        "method.response.header.Access-Control-Allow-Headers" = "'Content-Type,Authorization,X-Amz-Content-Sha256,X-Amz-Date,X-Amz-Security-Token'"
+        "method.response.header.Access-Control-Max-Age"       = "'3600'"
+      })
+      aggregates = tomap({
+        "method.response.header.Access-Control-Allow-Origin"  = "'https://shop.example.com'"
+        "method.response.header.Access-Control-Allow-Methods" = "'GET'"
+        "method.response.header.Access-Control-Allow-Headers" = "'If-None-Match,Authorization,X-Amz-Content-Sha256,X-Amz-Date,X-Amz-Security-Token'"
+        "method.response.header.Access-Control-Max-Age"       = "'3600'"
+      })
+    }
+    error_message = jsonencode(values(aws_api_gateway_integration_response.preflight)[*].response_parameters)
+  }
+
+  assert {
+    condition     = alltrue([for path, it in aws_api_gateway_method_response.preflight : it.status_code == "204" && it.response_parameters == tomap({ for name in keys(aws_api_gateway_integration_response.preflight[path].response_parameters) : name => true })])
+    error_message = "A header has to be declared to be sent."
+  }
+
+  assert {
+    condition = alltrue([for it in aws_api_gateway_integration_response.post_item : it.response_parameters == tomap({
+      "method.response.header.Access-Control-Allow-Origin"   = "'https://shop.example.com'"
+      "method.response.header.Access-Control-Expose-Headers" = "'ETag,Link,Retry-After,x-amzn-RequestId'"
+    })])
+    error_message = "Each answer of the table has the headers."
+  }
+
+  assert {
+    condition     = alltrue([for it in aws_api_gateway_method_response.post_item : it.response_parameters == tomap({ for name in keys(aws_api_gateway_integration_response.post_item["created"].response_parameters) : name => true })])
+    error_message = "A header has to be declared to be sent."
+  }
+
+  assert {
+    condition = alltrue([for it in aws_api_gateway_gateway_response.this : it.response_parameters == tomap({
+      "gatewayresponse.header.Access-Control-Allow-Origin"   = "'https://shop.example.com'"
+      "gatewayresponse.header.Access-Control-Expose-Headers" = "'ETag,Link,Retry-After,x-amzn-RequestId'"
+    })])
+    error_message = "So has each of API Gateway's own answers: a page has to see why it is refused."
+  }
+
+  assert {
+    condition = jsondecode(aws_lambda_function.read[0].environment[0].variables["CORS_HEADERS"]) == {
+      "Access-Control-Allow-Origin"   = "https://shop.example.com"
+      "Access-Control-Expose-Headers" = "ETag,Link,Retry-After,x-amzn-RequestId"
+    } && aws_lambda_function.read[0].environment[0].variables["AGGREGATE_TABLE"] == "sales-aggregates"
+    error_message = "The function knows them."
+  }
+
+  assert {
+    condition     = !anytrue([for path, item in jsondecode(output.openapi).paths : contains(keys(item), "options")])
+    error_message = "The document is for those who write clients: browsers ask by themselves."
+  }
+
+  assert {
+    condition     = local.cors_deployment == [local.cors_headers, local.cors_preflights] && strcontains(jsonencode(local.deployed), jsonencode(local.cors_deployment))
+    error_message = "Another origin is another deployment."
+  }
+}
+
+run "pages_may_send_what_tells_who_calls_and_what_is_named" {
+  command = apply
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    authorization = "CUSTOM"
+    authorizer = {
+      function         = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:gate" }
+      identity_sources = ["method.request.header.X-Token", "method.request.querystring.tenant"]
+    }
+    api_key = {}
+    cors    = { allow_origin = "*", allow_headers = ["traceparent", "X-Shop"], max_age_seconds = 0 }
+    read    = null
+  }
+
+  assert {
+    condition     = keys(aws_api_gateway_method.preflight) == ["items"]
+    error_message = "Where there is no reading, nobody is told of it."
+  }
+
+  assert {
+    condition = aws_api_gateway_integration_response.preflight["items"].response_parameters == tomap({
+      "method.response.header.Access-Control-Allow-Origin"  = "'*'"
+      "method.response.header.Access-Control-Allow-Methods" = "'POST'"
+      "method.response.header.Access-Control-Allow-Headers" = "'Content-Type,x-api-key,X-Token,X-Shop,traceparent'"
+      "method.response.header.Access-Control-Max-Age"       = "'0'"
+    })
+    error_message = jsonencode(aws_api_gateway_integration_response.preflight["items"].response_parameters)
+  }
+}
+
 run "the_root_hands_on_what_stands_before_the_api" {
   command = apply
 
@@ -191,6 +330,7 @@ run "the_root_hands_on_what_stands_before_the_api" {
         disable_execute_api_endpoint = true
       }
       web_acl = { arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/sales/11111111-2222-3333-4444-555555555555" }
+      cors    = { allow_origin = "https://shop.example.com", allow_headers = ["traceparent"] }
     }
   }
 
@@ -302,4 +442,60 @@ run "a_web_acl_of_cloudfront_is_refused" {
   }
 
   expect_failures = [var.web_acl]
+}
+
+run "two_origins_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    cors = { allow_origin = "https://shop.example.com,https://test.example.com" }
+  }
+
+  expect_failures = [var.cors]
+}
+
+run "an_origin_with_a_slash_at_the_end_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    cors = { allow_origin = "https://shop.example.com/" }
+  }
+
+  expect_failures = [var.cors]
+}
+
+run "all_headers_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    cors = { allow_origin = "*", allow_headers = ["*"] }
+  }
+
+  expect_failures = [var.cors]
+}
+
+run "an_answer_to_browsers_that_holds_for_more_than_a_day_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/api"
+  }
+
+  variables {
+    cors = { allow_origin = "*", max_age_seconds = 86401 }
+  }
+
+  expect_failures = [var.cors]
 }
