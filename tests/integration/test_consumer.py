@@ -37,6 +37,15 @@ def test_a_module_call_from_a_git_source_works_beside_another_stack(
     assert git_stack.plan() == ""
 
 
+def test_the_domain_name_leads_to_the_stage(git_stack: Stack, client: Callable[[str], Any]):
+    # LocalStack keeps names and their mappings, and does not answer by them.
+    api = git_stack.outputs()["api"]
+    name = git_stack.outputs()["source_table_name"].replace("-source", ".example.com")
+    mappings = client("apigateway").get_base_path_mappings(domainName=name)["items"]
+    assert mappings == [{"basePath": "sales", "restApiId": api["id"], "stage": api["stage"]}]
+    assert api["url"] == f"https://{name}/sales"
+
+
 def test_a_definition_that_only_the_function_can_refuse_fails_the_apply_with_every_place(git_stack: Stack):
     main = git_stack.configuration / "main.tf"
     right = main.read_text()
@@ -71,4 +80,5 @@ def _everything(client: Callable[[str], Any]) -> list[str]:
     names += [one["logGroupName"] for one in client("logs").describe_log_groups()["logGroups"]]
     names += [one["name"] for one in client("stepfunctions").list_state_machines()["stateMachines"]]
     names += [one["name"] for one in client("apigateway").get_rest_apis()["items"]]
+    names += [one["domainName"] for one in client("apigateway").get_domain_names()["items"]]
     return names

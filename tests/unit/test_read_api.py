@@ -854,6 +854,32 @@ def test_of_a_fault_the_client_learns_the_requests_id_and_the_log_where_it_was(s
     assert "secret" in caplog.text
 
 
+def test_each_answer_has_the_headers_that_browsers_ask_of_another_origin():
+    given = {"Access-Control-Allow-Origin": "https://shop.example.com", "Access-Control-Expose-Headers": "ETag"}
+    shop = Shop(CORS_HEADERS=json.dumps(given))
+    shop.order(1)
+    tag = shop.get(ROWS).headers["ETag"]
+    answers = [
+        shop.get(ROWS),
+        shop.get(ROWS, If_None_Match=tag),
+        shop.get(f"{ROWS}&format=csv"),
+        shop.get("/aggregates"),
+        shop.get("/aggregates/unknown"),
+        shop.get(f"{ROWS}&limit=0"),
+    ]
+    for error in (table.TableBusy(), KeyError("secret")):
+        failing(shop, error)
+        answers.append(shop.get(ROWS))
+    assert [it.status for it in answers] == [200, 304, 200, 200, 404, 400, 503, 500]
+    for it in answers:
+        assert given.items() <= it.headers.items()
+        assert "Cache-Control" in it.headers
+
+
+def test_without_another_origin_there_are_no_headers_for_it(shop):
+    assert not [name for name in shop.get(ROWS).headers if name.startswith("Access-Control-")]
+
+
 class Reluctant:
     """A client that leaves keys of BatchGetItem unread, this many in each call."""
 
