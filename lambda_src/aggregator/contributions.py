@@ -132,7 +132,7 @@ def _partition_keys(aggregate: Aggregate, item: Item) -> list[str]:
     pks = [keys.join(parts) for parts in product([aggregate.name], *(path.parts(item) for path in aggregate.group_by))]
     limit = MAX_PARTITION_KEY_BYTES - (_PART_BYTES if aggregate.write_shards else 0)
     # A character takes four bytes at most: the exact size is looked at only where it may matter.
-    if any(4 * len(pk) > limit and len(pk.encode()) > limit for pk in pks):
+    if any(4 * len(pk) > limit and len(keys.utf8(pk)) > limit for pk in pks):
         raise UnusableItem(f"the group's values are too long for a key of at most {limit} bytes")
     return pks
 
