@@ -91,9 +91,19 @@ class Contract:
         self._session = requests.Session()
         self._session.auth = _Signed(pipeline.api)
         self._is_settled = True
-        self._others = {self._key(item): item for item in self._scan()}
-        #: What the table has to hold beside the items of others, by key, of those that POST has taken.
+        self._others = self._items().keys()
+        self.begin()
+
+    def begin(self) -> None:
+        """From here on counts what POST takes."""
+        self._before = self._items().keys()
         self.taken: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+    def unexplained(self) -> dict[tuple[Any, ...], Any]:
+        """The items since the beginning that POST has not taken, or that are not as it has; by key."""
+        found = {key: item for key, item in self._items().items() if key not in self._before}
+        keys = found.keys() | self.taken.keys()
+        return {key: found.get(key) for key in keys if found.get(key) != self.taken.get(key)}
 
     def operation(self, label: str) -> Any:
         """An operation of the document by method and path."""
@@ -125,6 +135,8 @@ class Contract:
                 additional_checks=[valid_bodies_are_taken],
                 transport_kwargs={"base_url": self._pipeline.api.url},
             )
+        if not case.operation.label.startswith("GET"):
+            self._is_settled = False
         if case.operation.label == POST and case.method.upper() == "POST":
             self._compare(answer.request.body, answer)
 
@@ -156,10 +168,9 @@ class Contract:
         self.taken[self._key(found["Item"])] = found["Item"]
         self._is_settled = False
 
-    def stored(self) -> dict[tuple[Any, ...], dict[str, Any]]:
-        """The items of the table that were not there at the beginning, by key."""
-        found = {self._key(item): item for item in self._scan()}
-        return {key: item for key, item in found.items() if key not in self._others}
+    def stored(self) -> list[dict[str, Any]]:
+        """The items of the table that were not there before the first request."""
+        return [item for key, item in self._items().items() if key not in self._others]
 
     def forbidden(self) -> list[str]:
         """What is wrong with items of the table by the schema of bodies.
@@ -168,7 +179,7 @@ class Contract:
         ``MethodRequestHandler._is_body_valid``): what is not farther from it than they can tell, it takes.
         """
         found = []
-        for item in self.stored().values():
+        for item in self.stored():
             exact = {name: value for name, (_, value) in _item(item).items()}
             binary = {name: float(value) if isinstance(value, Decimal) else value for name, value in exact.items()}
             if not self.item.is_valid(binary):
@@ -178,18 +189,18 @@ class Contract:
     def settle(self) -> None:
         """Wait until the rows have what was taken so far."""
         if not self._is_settled:
-            self._pipeline.drain(PATIENCE + len(self.taken))
+            self._pipeline.drain(PATIENCE + len(self.stored()))
             self._is_settled = True
 
     def clear(self) -> None:
         """Delete what was stored, and wait until it is taken back from the rows."""
-        for item in self.stored().values():
+        for item in self.stored():
             self._client.delete_item(TableName=self._table, Key={name: item[name] for name in self._keys})
         self._is_settled = False
         self.settle()
 
-    def _scan(self) -> list[dict[str, Any]]:
-        return scan(self._client, self._table, ConsistentRead=True)
+    def _items(self) -> dict[tuple[Any, ...], dict[str, Any]]:
+        return {self._key(item): item for item in scan(self._client, self._table, ConsistentRead=True)}
 
     def _key(self, item: Mapping[str, Any]) -> tuple[Any, ...]:
         return tuple(next(iter(item[name].values())) for name in self._keys)
