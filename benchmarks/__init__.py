@@ -12,6 +12,7 @@ Each of these is a command, ``python -m benchmarks.<name>``, and makes numbers o
 ``scale``                what a record costs as things grow (performance)
 ``cost``                 predicted against counted cost of the demo (cost)
 ``measure_costs``        what each function of measures costs (measures)
+``api_latency``          what a request to the API takes, and what a million of them cost (api)
 ``backfill_under_load``  a backfill that is killed, next to live traffic (operations)
 ``freshness``            seconds from a write to the row that counts it (performance)
 ``dashboard``            the picture of the dashboard with the numbers of a day (monitoring)

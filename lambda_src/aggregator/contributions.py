@@ -135,7 +135,7 @@ def _partition_keys(aggregate: Aggregate, item: Item) -> list[str]:
     limit = MAX_PARTITION_KEY_BYTES - (_PART_BYTES if aggregate.write_shards else 0)
     for pk in pks:
         # A character takes four bytes at most: the exact size is looked at only where it may matter.
-        if 4 * len(pk) > limit and len(pk.encode()) > limit:
+        if 4 * len(pk) > limit and len(keys.utf8(pk)) > limit:
             raise UnusableItem(f"the group's values are too long for a key of at most {limit} bytes")
     return pks
 

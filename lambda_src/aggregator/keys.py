@@ -48,12 +48,19 @@ def join(parts: Iterable[str]) -> str:
     return SEPARATOR.join(parts)
 
 
+def utf8(text: str) -> bytes:
+    """A text as DynamoDB keeps it. JSON can also write half of a surrogate pair (``"\\ud800"``), which is no character;
+    whatever an engine makes of it, an item that came with one must not stop those behind it.
+    """
+    return text.encode(errors="surrogatepass")
+
+
 def shortened(key: str, limit: int) -> str:
     """A key of at most ``limit`` bytes of UTF-8: the key itself, or where it is longer its hash behind its first part.
 
     No key equals the hash of another: no encoded value begins as a hash does.
     """
-    encoded = key.encode()
+    encoded = utf8(key)
     if len(encoded) <= limit:
         return key
     first, separator, _ = key.partition(SEPARATOR)
@@ -84,7 +91,7 @@ def without_part(parts: Sequence[str]) -> tuple[list[str], int | None, int | Non
 
 def spread(text: str, parts: int) -> int:
     """Which of so many parts, from 0 on, a text belongs to: the same at any time and on any machine."""
-    return zlib.crc32(text.encode()) % parts
+    return zlib.crc32(utf8(text)) % parts
 
 
 def split(key: str) -> list[str]:

@@ -267,7 +267,7 @@ def _attribute_value(value: Any) -> AttributeValue:
 
 def _carried(value: Any) -> AttributeValue:
     """A value that a row carries; one of unlimited length would make rows and transactions too large to be written."""
-    if isinstance(value, str) and len(value.encode()) > _LONGEST_VALUE:
+    if isinstance(value, str) and len(keys.utf8(value)) > _LONGEST_VALUE:
         raise UnusableItem(
             f"the text is longer than the {_LONGEST_VALUE} bytes that a row carries; take a part of it with substring()"
         )

@@ -11,12 +11,14 @@ from decimal import Decimal
 
 import pytest
 
-from benchmarks import engines, measure, own_work, plots, prediction, report, scale, threads
+from benchmarks import api_latency, engines, measure, own_work, plots, prediction, report, scale, threads
 from benchmarks.cold_start import ColdStart
 from benchmarks.counts import Counts, count
 from benchmarks.report import Case, Results
 from benchmarks.subjects import OURS, SUBJECTS
 from benchmarks.workloads import BY_PRODUCT, WORKLOADS, Workload
+from scripts.cost.estimate import Request
+from scripts.cost.prices import Prices
 from tests.simulation.dynamodb import DynamoDB
 from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE
 
@@ -149,6 +151,33 @@ def test_all_numbers_of_threads_take_turns_and_the_median_counts(monkeypatch):
     )
     assert [turn[1:] for turn in turns] == [("hot", 1), ("hot", 8)] * 3
     assert len({name for name, _, _ in turns}) == 6
+
+
+def test_latencies_are_told_apart_from_what_the_emulator_takes():
+    # Of 100 times the 99th is the highest but one, and half of them lie below the middle.
+    through, direct = [2.0 * number for number in range(101)], [0.5 * number for number in range(101)]
+    kinds = {"one row": api_latency.Kind(through, direct, Request(read_units=0.5))}
+    assert "| one row | 100 ms | 198 ms | 25 ms | 50 ms | 75% | 3.56 USD |" in api_latency.table(kinds, Prices())
+
+
+def test_what_is_read_is_counted_in_units_of_eventually_consistent_reads(dynamodb):
+    counted = api_latency.Counted(dynamodb)
+    for name in ("small", "large"):
+        item = {"pk": {"S": "p"}, "sk": {"S": name}, "text": {"S": "x" * (10 if name == "small" else 5_000)}}
+        dynamodb.put_item(TableName=AGGREGATE_TABLE, Item=item)
+    keys = [{"pk": {"S": "p"}, "sk": {"S": name}} for name in ("small", "large")]
+    dynamodb.batch_get_item(RequestItems={AGGREGATE_TABLE: {"Keys": keys}})
+    assert (counted.calls, counted.read_units) == (1, 1.5)
+    dynamodb.query(
+        TableName=AGGREGATE_TABLE, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": "p"}}
+    )
+    assert (counted.calls, counted.read_units) == (2, 2.5)
+
+
+def test_a_latency_is_that_of_the_right_answer():
+    assert api_latency.milliseconds(lambda: 1, bool) >= 0
+    with pytest.raises(RuntimeError, match="no such answer"):
+        api_latency.milliseconds(lambda: 0, bool)
 
 
 def test_nothing_but_a_plot_needs_matplotlib():

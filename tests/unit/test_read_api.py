@@ -715,6 +715,16 @@ def table_of(answer):
     return list(csv.reader(io.StringIO(answer.body, newline="")))
 
 
+def test_groups_with_half_of_a_surrogate_pair_are_read_in_pages_and_have_a_question_mark_in_csv(shop):
+    for number, product in enumerate(("a\ud800", "b", "\udc00"), 1):
+        shop.order(number, product=product, price=str(number))
+    groups = "/aggregates/ranking/groups?at=2026-01"
+    products = [[row["group"]["product"] for row in page] for page in shop.pages(f"{groups}&limit=1")]
+    assert products == [["\udc00"], ["b"], ["a\ud800"]]
+    lines = table_of(shop.get(f"{groups}&format=csv&measures=orders"))[1:]
+    assert [line[0] for line in lines] == ["?", "b", "a?"]
+
+
 def test_rows_as_csv_have_a_column_for_each_measure_and_quantile(shop):
     shop.order(1, price="2.50")
     shop.order(2, price="-7.25", buyer='bob "b", the\nsecond', at="2026-01-05T13:00:00Z")
