@@ -49,7 +49,7 @@ def only_kept(state: str) -> str:
     """A state with nothing but what has to be kept, a line for each resource."""
     whole = json.loads(state)
     resources = [json.dumps(one) for one in whole["resources"] if one["type"] in KEPT]
-    rest = json.dumps({**whole, "outputs": {}, "resources": []})
+    rest = json.dumps({**whole, "outputs": {}, "resources": [], "check_results": None})
     return rest.replace('"resources": []', '"resources": [\n' + ",\n".join(resources) + "\n]") + "\n"
 
 

@@ -31,7 +31,12 @@ def test_a_table_is_lost_where_it_is_destroyed_or_replaced(changed, actions, los
 def test_the_state_has_what_is_to_be_kept_and_neither_the_rest_nor_outputs():
     resources = [{"type": TABLE[1], "name": "this"}, {"type": POLICY[1]}, {"type": "aws_s3_bucket", "name": "that"}]
     kept = only_kept(json.dumps({"version": 4, "outputs": {"key": {"value": "k"}}, "resources": resources}))
-    assert json.loads(kept) == {"version": 4, "outputs": {}, "resources": [resources[0], resources[2]]}
+    assert json.loads(kept) == {
+        "version": 4,
+        "outputs": {},
+        "resources": [resources[0], resources[2]],
+        "check_results": None,
+    }
     assert len(kept.splitlines()) == 4
 
 
