@@ -80,8 +80,9 @@ build: ## Build dist/aggregator.zip from lambda_src/
 	@python3 scripts/build.py
 
 .PHONY: reference
-reference: setup ## Write the tables of inputs and outputs into the READMEs of the modules
+reference: setup ## Write the tables of inputs and outputs into the READMEs, and that of wrong inputs for the tests
 	@$(PYTHON) -m scripts.reference
+	@$(PYTHON) -m scripts.refusals
 
 .PHONY: openapi
 openapi: setup ## Write docs/openapi.json from the stack that `make demo KEEP=1` left running

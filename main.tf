@@ -1,10 +1,15 @@
 locals {
   # What encrypts the source table, whoever has made it.
   source_kms_key_arn = var.existing_source_table == null ? var.kms_key_arn : var.existing_source_table.kms_key_arn
+
+  # Null where create is false.
+  tables     = one(module.tables)
+  aggregator = one(module.aggregator)
 }
 
 module "tables" {
   source = "./modules/tables"
+  count  = var.create ? 1 : 0
 
   name                       = var.name
   source_table               = var.source_table
@@ -21,13 +26,14 @@ module "tables" {
 
 module "aggregator" {
   source = "./modules/aggregator"
+  count  = var.create ? 1 : 0
 
   name                    = var.name
   aggregates              = var.aggregates
-  source_stream_arn       = module.tables.source_stream_arn
+  source_stream_arn       = local.tables.source_stream_arn
   source_kms_key_arn      = local.source_kms_key_arn
-  aggregate_table         = module.tables.aggregate_table
-  ledger_table            = var.delivery == "ledger" ? { name = module.tables.ledger_table_name, arn = module.tables.ledger_table_arn } : null
+  aggregate_table         = local.tables.aggregate_table
+  ledger_table            = var.delivery == "ledger" ? { name = local.tables.ledger_table_name, arn = local.tables.ledger_table_arn } : null
   delivery                = var.delivery
   tumbling_window_seconds = var.tumbling_window_seconds
   append_only             = var.append_only
@@ -58,13 +64,13 @@ module "aggregator" {
 
 module "api" {
   source = "./modules/api"
-  count  = var.create_api ? 1 : 0
+  count  = var.create && var.create_api ? 1 : 0
 
   name                   = var.name
-  table                  = { name = module.tables.source_table_name, arn = module.tables.source_table_arn }
+  table                  = { name = local.tables.source_table_name, arn = local.tables.source_table_arn }
   hash_key               = var.source_table.hash_key
   range_key              = var.source_table.range_key
-  reserved_key_prefix    = module.tables.aggregate_table.key_prefix
+  reserved_key_prefix    = local.tables.aggregate_table.key_prefix
   attributes             = var.api.attributes
   authorization          = var.api.authorization
   authorizer             = var.api.authorizer
@@ -84,7 +90,7 @@ module "api" {
   tags                   = var.tags
 
   read = var.api.read == null ? null : {
-    rows                    = module.aggregator.reading
+    rows                    = local.aggregator.reading
     authorization           = var.api.read.authorization
     throttling              = var.api.read.throttling
     memory_size             = var.api.read.memory_size
@@ -101,13 +107,13 @@ module "api" {
 
 module "backfill" {
   source = "./modules/backfill"
-  count  = var.create_backfill ? 1 : 0
+  count  = var.create && var.create_backfill ? 1 : 0
 
   name                    = var.name
-  aggregator_function_arn = module.aggregator.function_arn
-  source_table            = { name = module.tables.source_table_name, arn = module.tables.source_table_arn }
-  aggregate_table         = module.tables.aggregate_table
-  ledger_table            = { arn = module.tables.ledger_table_arn }
+  aggregator_function_arn = local.aggregator.function_arn
+  source_table            = { name = local.tables.source_table_name, arn = local.tables.source_table_arn }
+  aggregate_table         = local.tables.aggregate_table
+  ledger_table            = { arn = local.tables.ledger_table_arn }
   max_concurrency         = var.backfill.max_concurrency
   memory_size             = var.backfill.memory_size
   timeout                 = var.backfill.timeout
@@ -125,11 +131,11 @@ module "backfill" {
 
 module "monitoring" {
   source = "./modules/monitoring"
-  count  = var.create_monitoring ? 1 : 0
+  count  = var.create && var.create_monitoring ? 1 : 0
 
   name                        = var.name
-  function                    = { name = module.aggregator.function_name, arn = module.aggregator.function_arn, timeout = var.timeout }
-  event_source_mapping_uuid   = module.aggregator.event_source_mapping_uuid
+  function                    = { name = local.aggregator.function_name, arn = local.aggregator.function_arn, timeout = var.timeout }
+  event_source_mapping_uuid   = local.aggregator.event_source_mapping_uuid
   delivery                    = var.delivery
   api                         = var.create_api ? { name = module.api[0].api_name, stage = module.api[0].stage_name } : null
   aggregates                  = keys(var.aggregates)
@@ -143,8 +149,19 @@ module "monitoring" {
 
   # A table with both items and rows is watched once.
   tables = merge(
-    { source = module.tables.source_table_name },
-    var.aggregates_in_source_table ? {} : { aggregates = module.tables.aggregate_table_name },
-    var.delivery == "ledger" ? { ledger = module.tables.ledger_table_name } : {},
+    { source = local.tables.source_table_name },
+    var.aggregates_in_source_table ? {} : { aggregates = local.tables.aggregate_table_name },
+    var.delivery == "ledger" ? { ledger = local.tables.ledger_table_name } : {},
   )
+}
+
+# Both modules came to have a count with create.
+moved {
+  from = module.tables
+  to   = module.tables[0]
+}
+
+moved {
+  from = module.aggregator
+  to   = module.aggregator[0]
 }

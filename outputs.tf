@@ -1,45 +1,47 @@
+# All are null where create is false.
+
 ################################################################################
 # Tables
 ################################################################################
 
 output "source_table_name" {
   description = "Name of the source table."
-  value       = module.tables.source_table_name
+  value       = one(module.tables[*].source_table_name)
 }
 
 output "source_table_arn" {
   description = "ARN of the source table."
-  value       = module.tables.source_table_arn
+  value       = one(module.tables[*].source_table_arn)
 }
 
 output "source_stream_arn" {
   description = "ARN of the source table's stream, with both images of every change."
-  value       = module.tables.source_stream_arn
+  value       = one(module.tables[*].source_stream_arn)
 }
 
 output "aggregate_table_name" {
   description = "Name of the table with the rows: the aggregate table, or the source table with aggregates_in_source_table."
-  value       = module.tables.aggregate_table_name
+  value       = one(module.tables[*].aggregate_table_name)
 }
 
 output "aggregate_table_arn" {
   description = "ARN of the table with the rows."
-  value       = module.tables.aggregate_table_arn
+  value       = one(module.tables[*].aggregate_table_arn)
 }
 
 output "rank_index_names" {
   description = "Names of the indexes, of the table with the rows, that list the groups of a bucket in order of a measure, by measure: query rank_group = \"<aggregate>#<sort key of the bucket's rows>\", descending, for the top."
-  value       = module.tables.rank_index_names
+  value       = one(module.tables[*].rank_index_names)
 }
 
 output "ledger_table_name" {
   description = "Name of the ledger table. Null: delivery is not ledger."
-  value       = module.tables.ledger_table_name
+  value       = one(module.tables[*].ledger_table_name)
 }
 
 output "ledger_table_arn" {
   description = "ARN of the ledger table. Null: delivery is not ledger."
-  value       = module.tables.ledger_table_arn
+  value       = one(module.tables[*].ledger_table_arn)
 }
 
 ################################################################################
@@ -48,47 +50,47 @@ output "ledger_table_arn" {
 
 output "function_name" {
   description = "Name of the function."
-  value       = module.aggregator.function_name
+  value       = one(module.aggregator[*].function_name)
 }
 
 output "function_arn" {
   description = "ARN of the function."
-  value       = module.aggregator.function_arn
+  value       = one(module.aggregator[*].function_arn)
 }
 
 output "aggregator_role_name" {
   description = "Name of the function's role."
-  value       = module.aggregator.role_name
+  value       = one(module.aggregator[*].role_name)
 }
 
 output "aggregator_role_arn" {
   description = "ARN of the function's role."
-  value       = module.aggregator.role_arn
+  value       = one(module.aggregator[*].role_arn)
 }
 
 output "event_source_mapping_uuid" {
   description = "Identifier of the event source mapping that reads the stream."
-  value       = module.aggregator.event_source_mapping_uuid
+  value       = one(module.aggregator[*].event_source_mapping_uuid)
 }
 
 output "failure_bucket_name" {
   description = "Name of the bucket that receives records which could not be applied in time."
-  value       = module.aggregator.failure_bucket_name
+  value       = one(module.aggregator[*].failure_bucket_name)
 }
 
 output "failure_bucket_arn" {
   description = "ARN of the bucket that receives records which could not be applied in time."
-  value       = module.aggregator.failure_bucket_arn
+  value       = one(module.aggregator[*].failure_bucket_arn)
 }
 
 output "log_group_name" {
   description = "Name of the function's log group."
-  value       = module.aggregator.log_group_name
+  value       = one(module.aggregator[*].log_group_name)
 }
 
 output "environment_bytes" {
   description = "Size in bytes of the function's environment, of which Lambda takes at most 4096."
-  value       = module.aggregator.environment_bytes
+  value       = one(module.aggregator[*].environment_bytes)
 }
 
 ################################################################################
@@ -97,12 +99,14 @@ output "environment_bytes" {
 
 output "operations" {
   description = "What the operators' command line needs to know: hand it on as an output of the root module, and see docs/operations.md."
-  value = {
-    function_arn              = module.aggregator.function_arn
-    source_table_name         = module.tables.source_table_name
-    failure_bucket_name       = module.aggregator.failure_bucket_name
-    event_source_mapping_uuid = module.aggregator.event_source_mapping_uuid
-  }
+  value = one([
+    for function in module.aggregator : {
+      function_arn              = function.function_arn
+      source_table_name         = local.tables.source_table_name
+      failure_bucket_name       = function.failure_bucket_name
+      event_source_mapping_uuid = function.event_source_mapping_uuid
+    }
+  ])
 }
 
 output "backfill" {

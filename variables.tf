@@ -13,6 +13,13 @@ variable "name" {
   }
 }
 
+variable "create" {
+  description = "Whether anything is made at all, for configurations that have a pipeline in some environments only. With false nothing is looked up either, and every output is null; an apply destroys what was made before."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 ################################################################################
 # Tables
 ################################################################################

@@ -11,6 +11,7 @@ Each of these is a command, ``python -m benchmarks.<name>``, and makes numbers o
 ``cold_start``           what it does before its first event (performance)
 ``scale``                what a record costs as things grow (performance)
 ``cost``                 predicted against counted cost of the demo (cost)
+``example_costs``        what the examples cost (examples/README.md)
 ``measure_costs``        what each function of measures costs (measures)
 ``api_latency``          what a request to the API takes, and what a million of them cost (api)
 ``backfill_under_load``  a backfill that is killed, next to live traffic (operations)

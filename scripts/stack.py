@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,34 @@ class StackError(Exception):
     """Terraform failed; the message is what it printed."""
 
 
+@dataclass(frozen=True)
+class Change:
+    """What a plan does to one resource: ``actions`` as in ``terraform show -json``, none for one that is only moved."""
+
+    address: str
+    type: str
+    actions: tuple[str, ...]
+    moved_from: str | None
+
+    def __str__(self) -> str:
+        moved = f", moved from {self.moved_from}" if self.moved_from else ""
+        return f"{'/'.join(self.actions) or 'keep'} {self.address}{moved}"
+
+
 class Stack:
     """One configuration with its own state, so that several stacks of one configuration can live side by side."""
 
-    def __init__(self, configuration: Path, state_folder: Path, variables: Mapping[str, Any]) -> None:
-        """``configuration`` is the folder of a root module, ``variables`` are its input variables, of any JSON type."""
+    def __init__(
+        self, configuration: Path, state_folder: Path, variables: Mapping[str, Any], path: Path | None = None
+    ) -> None:
+        """``configuration`` is the folder of a root module, ``variables`` are its input variables, of any JSON type.
+
+        ``path`` is the only folder in which Terraform finds programs; by default it finds what this process finds.
+        """
         self.configuration = configuration
         self._state_folder = state_folder
         self._variables = dict(variables)
+        self._path = {} if path is None else {"PATH": str(path)}
 
     @property
     def has_state(self) -> bool:
@@ -55,6 +76,22 @@ class Stack:
         planned = self._terraform("plan", "-detailed-exitcode", *self._options, accept=(0, 2))
         return planned.stdout if planned.returncode == 2 else ""
 
+    def changes(self, *, refresh: bool = True) -> list[Change]:
+        """What an apply would change, resource by resource; without ``refresh`` going by the state alone."""
+        plan = self._state_folder / "plan"
+        self._terraform("plan", f"-out={plan}", f"-refresh={str(refresh).lower()}", *self._options)
+        shown = json.loads(self._terraform("show", "-json", str(plan)).stdout)
+        changes = [
+            Change(
+                one["address"],
+                one["type"],
+                tuple(action for action in one["change"]["actions"] if action != "no-op"),
+                one.get("previous_address"),
+            )
+            for one in shown["resource_changes"]
+        ]
+        return [change for change in changes if change.actions or change.moved_from]
+
     def destroy(self) -> None:
         """Take everything down."""
         self._terraform("destroy", "-auto-approve", *self._options)
@@ -77,6 +114,7 @@ class Stack:
             **Endpoint.from_environment().isolated(terraform_environment(os.environ)),
             "TF_DATA_DIR": str(self._state_folder / "data"),
             "TF_IN_AUTOMATION": "1",
+            **self._path,
         }
         command = ["terraform", f"-chdir={self.configuration}", *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)

@@ -17,7 +17,20 @@
 """
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+
+# Older versions cannot even read the other files, so this one has nothing new in it.
+if sys.version_info < (3, 12) or find_spec("boto3") is None:
+    print(
+        "error: the commands need Python 3.12 or newer with boto3, and this is "
+        + sys.version.split()[0]
+        + " in "
+        + sys.prefix
+        + ". `make setup` installs both; then run .venv/bin/python -m scripts.aggregates in that folder",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 # The package that the function runs is what the commands compute with.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lambda_src"))

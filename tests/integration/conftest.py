@@ -113,8 +113,20 @@ def same_table_stack(_localstack: None, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="session")
-def git_stack(_localstack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The README's module call in a folder of its own, by a git source, as other repositories use the module."""
+def terraform_and_git(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with these two, what the shell scripts of git call, and no other programs: no Python, npm or make."""
+    folder = tmp_path_factory.mktemp("programs")
+    for name in ("terraform", "git", "basename", "cat", "cut", "dirname", "expr", "grep", "sed", "tr", "uname"):
+        program = shutil.which(name)
+        assert program, f"{name} is not on PATH"
+        (folder / name).symlink_to(program)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def git_stack(_localstack: None, tmp_path_factory: pytest.TempPathFactory, terraform_and_git: Path) -> Iterator[Stack]:
+    """The README's module call in a folder of its own, by a git source, as other repositories use the module: by
+    somebody who has Terraform and git and nothing else."""
     folder = tmp_path_factory.mktemp("consumer")
     repository = _published(tmp_path_factory.mktemp("published"))
     readme = (ROOT / "README.md").read_text()
@@ -122,7 +134,7 @@ def git_stack(_localstack: None, tmp_path_factory: pytest.TempPathFactory) -> It
     (folder / "rest.tf").write_text(REST)
     (folder / "override.tf").write_text(OVERRIDE.replace("REPOSITORY", str(repository)))
     variables = {"name": f"it-{uuid.uuid4().hex[:8]}"}
-    yield from applied(Stack(folder, tmp_path_factory.mktemp("git"), variables))
+    yield from applied(Stack(folder, tmp_path_factory.mktemp("git"), variables, terraform_and_git))
 
 
 def _published(folder: Path) -> Path:

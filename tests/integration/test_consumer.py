@@ -1,6 +1,10 @@
-"""The module called by a git source from another folder, beside another stack, until nothing is left of it."""
+"""The module called by a git source from another folder, beside another stack, until nothing is left of it.
+
+Whoever calls it has Terraform and git and no other program (the fixture ``git_stack``).
+"""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +13,22 @@ from scripts.stack import Stack, StackError
 from tests.integration.pipeline import Pipeline, eventually
 
 pytestmark = pytest.mark.localstack
+
+NEEDS_PYTHON = """
+resource "terraform_data" "this" {
+  provisioner "local-exec" {
+    command = "python3 -c ''"
+  }
+}
+"""
+
+
+def test_a_configuration_that_needs_python_would_be_noticed(tmp_path: Path, terraform_and_git: Path):
+    (tmp_path / "main.tf").write_text(NEEDS_PYTHON)
+    stack = Stack(tmp_path, tmp_path / "state", {}, terraform_and_git)
+    stack.init()
+    with pytest.raises(StackError, match=r"python3: (command )?not found"):
+        stack.apply()
 
 
 def test_a_module_call_from_a_git_source_works_beside_another_stack(
@@ -62,12 +82,22 @@ def test_a_definition_that_only_the_function_can_refuse_fails_the_apply_with_eve
 
 
 def test_destroy_leaves_nothing(git_stack: Stack, client: Callable[[str], Any]):
-    """The last test of this file: the stack is gone afterwards."""
+    """The stack is gone afterwards."""
     name = git_stack.outputs()["source_table_name"].removesuffix("-source")
     assert any(name in found for found in _everything(client))
     git_stack.destroy()
     assert git_stack.resources() == []
     eventually(lambda: not [found for found in _everything(client) if name in found], lambda: _everything(client))
+
+
+def test_without_create_an_apply_makes_nothing_and_a_second_plan_is_empty(git_stack: Stack):
+    """After the destroy, so that nothing is there that could be kept."""
+    override = git_stack.configuration / "override.tf"
+    override.write_text(override.read_text().replace("create_api", "create              = false\n  create_api"))
+    git_stack.apply()
+    assert git_stack.resources() == []
+    assert not any(git_stack.outputs().values())
+    assert git_stack.plan() == ""
 
 
 def _everything(client: Callable[[str], Any]) -> list[str]:

@@ -2,6 +2,8 @@
 
 import functools
 import json
+import os
+import re
 import shlex
 import subprocess
 import uuid
@@ -22,7 +24,7 @@ EXAMPLES = ROOT / "examples"
 #: What the commands that read find, of each example in the order of its README, with the item that is put before.
 FOUND = {
     "events": [[{"pk": "views_by_page#/home", "views": "1", "visitors": "1"}]],
-    "existing-table": [],
+    "existing-table": [[{"pk": "orders_by_customer#Ada", "revenue": "12.5"}]],
     "leaderboard": [[{"pk": "points_by_week#Ada", "sk": "week#2026-W02", "points": "120"}]],
     "minimal": [[{"pk": "orders_by_customer#Ada", "orders": "1"}]],
     "multi-stack": [
@@ -66,7 +68,7 @@ def stacks(_localstack: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
             owner.destroy()
 
 
-@pytest.mark.parametrize("example", [name for name in FOUND if name != "existing-table"])
+@pytest.mark.parametrize("example", FOUND)
 def test_the_commands_of_the_readme_show_what_they_promise(
     example: str, stacks: dict[str, Stack], client: Callable[[str], Any]
 ):
@@ -78,16 +80,16 @@ def test_the_commands_of_the_readme_show_what_they_promise(
         eventually(lambda shows=shows, expected=expected: shows() == expected, shows)
 
 
-def test_an_item_of_another_teams_table_counts(stacks: dict[str, Stack], client: Callable[[str], Any]):
-    outputs = stacks["existing-table"].outputs()
-    item = {"order_id": {"S": "1"}, "customer": {"S": "Ada"}, "amount": {"N": "12.5"}}
-    client("dynamodb").put_item(TableName=outputs["source_table_name"], Item=item)
-    key = {"pk": {"S": "orders_by_customer#Ada"}, "sk": {"S": "all"}}
-
-    def row() -> Any:
-        return client("dynamodb").get_item(TableName=outputs["aggregate_table_name"], Key=key).get("Item")
-
-    eventually(lambda: (row() or {}).get("revenue") == {"N": "12.5"}, row)
+def test_the_configuration_for_a_table_of_ones_own_can_be_planned(stacks: dict[str, Stack], tmp_path: Path):
+    """That of the README in a folder of its own, with the ARN of the other team's stream."""
+    call = (EXAMPLES / "existing-table" / "README.md").read_text().split("```hcl\n")[1].split("```")[0]
+    call = re.sub(r'"git::https://[^"]+"', f'"{os.path.relpath(ROOT, tmp_path)}"', call)
+    theirs = json.loads(stacks["existing-table"].state.read_text())["resources"]
+    (stream,) = [one["instances"][0]["attributes"]["stream_arn"] for one in theirs if one["mode"] == "data"]
+    (tmp_path / "main.tf").write_text(re.sub(r'"arn:aws:dynamodb:[^"]+"', f'"{stream}"', call))
+    stack = Stack(tmp_path, tmp_path / "state", {})
+    stack.init()
+    assert {change.actions for change in stack.changes()} == {("create",)}
 
 
 #: LocalStack 4.14 does not say by which key it encrypts a function's environment, so it has to be said again.

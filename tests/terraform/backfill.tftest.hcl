@@ -676,6 +676,21 @@ run "code_signing_of_the_unsigned_package_is_refused" {
   expect_failures = [var.code_signing_config_arn]
 }
 
+run "a_code_signing_configuration_by_its_id_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/backfill"
+  }
+
+  variables {
+    package_path            = "dist/aggregator.zip"
+    code_signing_config_arn = "csc-0123456789abcdef0"
+  }
+
+  expect_failures = [var.code_signing_config_arn]
+}
+
 run "two_packages_are_refused" {
   command = plan
 

@@ -30,12 +30,12 @@ mock_provider "aws" {
 }
 
 override_resource {
-  target = module.tables.aws_dynamodb_table.aggregates
+  target = module.tables[0].aws_dynamodb_table.aggregates
   values = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-aggregates" }
 }
 
 override_resource {
-  target = module.tables.aws_dynamodb_table.ledger
+  target = module.tables[0].aws_dynamodb_table.ledger
   values = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-ledger" }
 }
 

@@ -243,3 +243,17 @@ run "a_table_called_what_no_alarm_can_be_called_is_refused" {
 
   expect_failures = [var.tables]
 }
+
+run "a_name_with_capitals_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/monitoring"
+  }
+
+  variables {
+    name = "Sales"
+  }
+
+  expect_failures = [var.name]
+}

@@ -34,7 +34,7 @@ mock_provider "aws" {
 }
 
 override_resource {
-  target = module.tables.aws_dynamodb_table.source
+  target = module.tables[0].aws_dynamodb_table.source
   values = {
     arn        = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source"
     stream_arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source/stream/2025-01-01T00:00:00.000"
@@ -42,12 +42,12 @@ override_resource {
 }
 
 override_resource {
-  target = module.tables.aws_dynamodb_table.aggregates
+  target = module.tables[0].aws_dynamodb_table.aggregates
   values = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-aggregates" }
 }
 
 override_resource {
-  target = module.tables.aws_dynamodb_table.ledger
+  target = module.tables[0].aws_dynamodb_table.ledger
   values = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-ledger" }
 }
 

@@ -639,7 +639,7 @@ run "the_pipeline_hands_on_what_the_rows_are" {
   }
 
   assert {
-    condition = module.aggregator.reading.environment == tomap({
+    condition = module.aggregator[0].reading.environment == tomap({
       AGGREGATES = base64gzip(jsonencode({ by_day = {
         group_by    = ["tags", "tags[*]", "lines[0].sku"]
         measures    = { orders = { function = "count" }, revenue = { function = "sum", value = "amount" } }
@@ -649,19 +649,19 @@ run "the_pipeline_hands_on_what_the_rows_are" {
       AGGREGATE_TABLE = "sales-aggregates"
       APPEND_ONLY     = "true"
     })
-    error_message = jsonencode(module.aggregator.reading.environment)
+    error_message = jsonencode(module.aggregator[0].reading.environment)
   }
 
   assert {
-    condition     = module.aggregator.reading.ranked_measures == toset(["revenue"]) && module.aggregator.reading.key_prefix == "" && module.aggregator.reading.table_arn == "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-aggregates"
-    error_message = jsonencode(module.aggregator.reading)
+    condition     = module.aggregator[0].reading.ranked_measures == toset(["revenue"]) && module.aggregator[0].reading.key_prefix == "" && module.aggregator[0].reading.table_arn == "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-aggregates"
+    error_message = jsonencode(module.aggregator[0].reading)
   }
 
   assert {
-    condition = jsonencode(module.aggregator.reading.aggregates) == jsonencode({
+    condition = jsonencode(module.aggregator[0].reading.aggregates) == jsonencode({
       by_day = { group_by = ["tags", "tags[*]", "lines[0].sku"], measures = { orders = "count", revenue = "sum" }, rank_by = "revenue", units = ["day"] }
     })
-    error_message = jsonencode(module.aggregator.reading.aggregates)
+    error_message = jsonencode(module.aggregator[0].reading.aggregates)
   }
 
   assert {
@@ -726,13 +726,13 @@ run "rows_in_the_source_table_are_read_there" {
   }
 
   assert {
-    condition     = module.aggregator.reading.environment["AGGREGATE_TABLE"] == "sales-source" && jsondecode(module.aggregator.reading.environment["ROW_SCHEMA"]) == { hash_key = "order", range_key = null, key_prefix = "aggregate#", ttl_attribute = "row_expires_at" } && module.aggregator.reading.key_prefix == "aggregate#"
-    error_message = jsonencode(module.aggregator.reading)
+    condition     = module.aggregator[0].reading.environment["AGGREGATE_TABLE"] == "sales-source" && jsondecode(module.aggregator[0].reading.environment["ROW_SCHEMA"]) == { hash_key = "order", range_key = null, key_prefix = "aggregate#", ttl_attribute = "row_expires_at" } && module.aggregator[0].reading.key_prefix == "aggregate#"
+    error_message = jsonencode(module.aggregator[0].reading)
   }
 
   assert {
-    condition     = module.aggregator.reading.aggregates["total"].group_by == ["lines.sku"] && module.aggregator.reading.aggregates["total"].units == tolist(["day", "month"])
-    error_message = jsonencode(module.aggregator.reading.aggregates)
+    condition     = module.aggregator[0].reading.aggregates["total"].group_by == ["lines.sku"] && module.aggregator[0].reading.aggregates["total"].units == tolist(["day", "month"])
+    error_message = jsonencode(module.aggregator[0].reading.aggregates)
   }
 }
 

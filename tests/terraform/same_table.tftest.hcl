@@ -38,7 +38,7 @@ mock_provider "aws" {
 }
 
 override_resource {
-  target = module.tables.aws_dynamodb_table.source
+  target = module.tables[0].aws_dynamodb_table.source
   values = {
     arn        = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source"
     stream_arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source/stream/2025-01-01T00:00:00.000"
@@ -46,7 +46,7 @@ override_resource {
 }
 
 override_resource {
-  target = module.tables.aws_dynamodb_table.ledger
+  target = module.tables[0].aws_dynamodb_table.ledger
   values = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-ledger" }
 }
 
@@ -764,7 +764,7 @@ run "the_example_can_be_applied" {
   }
 
   override_resource {
-    target = module.orders.module.tables.aws_dynamodb_table.source
+    target = module.orders.module.tables[0].aws_dynamodb_table.source
     values = {
       arn        = "arn:aws:dynamodb:us-east-1:123456789012:table/orders-source"
       stream_arn = "arn:aws:dynamodb:us-east-1:123456789012:table/orders-source/stream/2025-01-01T00:00:00.000"
@@ -772,7 +772,7 @@ run "the_example_can_be_applied" {
   }
 
   override_resource {
-    target = module.orders.module.tables.aws_dynamodb_table.ledger
+    target = module.orders.module.tables[0].aws_dynamodb_table.ledger
     values = { arn = "arn:aws:dynamodb:us-east-1:123456789012:table/orders-ledger" }
   }
 

@@ -89,8 +89,3 @@ def test_the_page_lists_every_type_that_is_used():
     page = (ROOT / "docs" / "upgrading.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `(aws_\w+)` \|", page, re.MULTILINE)) == used("resource")
     assert set(re.findall(r"^\| `(aws_\w+)` \(data source\) \|", page, re.MULTILINE)) == used("data")
-
-
-def test_the_address_that_was_moved_is_the_one_of_the_page():
-    moved = (ROOT / "modules" / "tables" / "main.tf").read_text(encoding="utf-8")
-    assert "moved {\n  from = aws_dynamodb_table.source\n" in moved

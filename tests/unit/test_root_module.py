@@ -16,11 +16,27 @@ AS_THE_FUNCTION_THAT_KEEPS_THE_ROWS = (
 )
 
 
+def declared(file: str):
+    with (ROOT / file).open() as text:
+        return hcl2.load(text, serialization_options=hcl2.SerializationOptions(strip_string_quotes=True))
+
+
 @pytest.fixture(scope="module")
 def modules():
-    with (ROOT / "main.tf").open() as file:
-        declared = hcl2.load(file, serialization_options=hcl2.SerializationOptions(strip_string_quotes=True))["module"]
-    return {name: body for module in declared for name, body in module.items()}
+    return {name: body for module in declared("main.tf")["module"] for name, body in module.items()}
+
+
+def test_nothing_is_made_but_by_modules_that_create_can_leave_out(modules):
+    assert not declared("main.tf").keys() & {"resource", "data"}
+    for name, body in modules.items():
+        others = "" if name in ("tables", "aggregator") else f" && var.create_{name}"
+        assert body["count"] == f"${{var.create{others} ? 1 : 0}}", name
+
+
+def test_every_output_is_null_where_there_is_no_module():
+    for output in declared("outputs.tf")["output"]:
+        for name, body in output.items():
+            assert body["value"].startswith("${one("), name
 
 
 @pytest.mark.parametrize("name", AS_THE_FUNCTION_THAT_KEEPS_THE_ROWS)

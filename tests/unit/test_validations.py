@@ -7,6 +7,7 @@ from typing import Any
 import hcl2
 import pytest
 
+from scripts import refusals
 from scripts.localstack.settings import ROOT
 
 OPTIONS = hcl2.SerializationOptions(strip_string_quotes=True, preserve_heredocs=False, with_comments=False)
@@ -35,18 +36,27 @@ def test_a_message_begins_with_the_input_and_says_what_to_do(module: Path, name:
     assert TELLING.search(message), message
 
 
-@pytest.mark.parametrize(
-    ("module", "name"),
-    sorted({(module, name) for module, name, _ in validations()}),
-    ids=lambda it: getattr(it, "name", it),
-)
-def test_an_input_that_can_be_refused_is_refused_in_a_test(module: Path, name: str) -> None:
-    tests = "".join(file.read_text() for file in (ROOT / "tests" / "terraform").glob("*.tftest.hcl"))
-    expected = re.findall(r"expect_failures\s*=\s*\[(.*?)\]", tests, re.DOTALL)
-    assert any(re.search(rf"\bvar\.{name}\b", one) for one in expected)
+@pytest.fixture(scope="module")
+def said() -> dict[refusals.Case, list[str]]:
+    """What is said about each wrong input of Terraform's tests."""
+    return refusals.messages()
 
 
-def test_more_than_a_hundred_wrong_inputs_are_refused() -> None:
-    tests = "".join(file.read_text() for file in (ROOT / "tests" / "terraform").glob("*.tftest.hcl"))
-    expected = re.findall(r"expect_failures\s*=\s*\[(.*?)\]", tests, re.DOTALL)
-    assert sum(len(re.findall(r"\bvar\.", one)) for one in expected) > 100
+def test_each_wrong_input_is_refused_with_the_words_of_the_table(said: dict[refusals.Case, list[str]]) -> None:
+    assert refusals.TABLE.read_text() == refusals.table(said), "see the difference, then `make reference`"
+
+
+def test_every_validation_refuses_an_input(said: dict[refusals.Case, list[str]]) -> None:
+    """Each by its own words: another validation of the same variable may refuse the same input."""
+    idle = []
+    for module, _, message in validations():
+        # Up to the first template, whose value is another in each case.
+        words = message.replace('\\"', '"').partition("${")[0]
+        texts = [text for case, it in said.items() if ROOT / case.module == module for text in it]
+        if not any(text.startswith(words) for text in texts):
+            idle.append((module.name, words))
+    assert idle == []
+
+
+def test_more_than_a_hundred_different_wrong_inputs_are_refused(said: dict[refusals.Case, list[str]]) -> None:
+    assert len({(case.module, case.body) for case in said}) > 100
