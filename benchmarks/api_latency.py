@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -104,13 +105,13 @@ def measure(client: Any, outputs: dict[str, Any], environment: dict[str, str], r
     reader.handle(event(READS["one row"][0] + "?" + urlencode(READS["one row"][1])))
     for number in range(rounds):
         body = {**line.body(), "invoice_no": f"api-{number}"}
-        times[WRITE][0].append(milliseconds(lambda body=body: api.post_item(body), lambda it: it.status == 201))  # type: ignore[misc]
+        times[WRITE][0].append(milliseconds(partial(api.post_item, body), lambda it: it.status == 201))
         put = {
             "TableName": outputs["source_table_name"],
             "Item": {**item, "invoice_no": {"S": f"sdk-{number}"}},
             "ConditionExpression": "attribute_not_exists(invoice_no)",
         }
-        times[WRITE][1].append(milliseconds(lambda put=put: client.put_item(**put), bool))  # type: ignore[misc]
+        times[WRITE][1].append(milliseconds(partial(client.put_item, **put), bool))
         for name, (path, parameters) in READS.items():
             asked = event(f"{path}?{urlencode(parameters)}")
             through, direct = times[name]
@@ -118,8 +119,8 @@ def measure(client: Any, outputs: dict[str, Any], environment: dict[str, str], r
                 milliseconds(
                     lambda p=path, q=parameters: api.get(p, q), lambda it: it.status == 200 and HAS_NONE not in it.body
                 )
-            )  # type: ignore[misc]
-            direct.append(milliseconds(lambda a=asked: reader.handle(a), lambda it: HAS_NONE not in it["body"]))  # type: ignore[misc]
+            )
+            direct.append(milliseconds(partial(reader.handle, asked), lambda it: HAS_NONE not in it["body"]))
     found = {WRITE: Kind(*times[WRITE], Request(write_units=units(item_bytes(item), WRITE_UNIT)))}
     counted = Counted(client)
     for name, (path, parameters) in READS.items():
