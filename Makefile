@@ -58,10 +58,16 @@ simulate: setup ## Simulations of the pipeline: SEEDS=100000, or SEED=42 for one
 mutants: setup ## Deliberate faults in the code, and how many simulations it takes to notice each
 	@$(PYTHON) -m tests.simulation --mutants
 
+.PHONY: fuzz
+fuzz: setup ## Requests made up from the OpenAPI document, on LocalStack (CASES=20000: so many, SEED=42: the same again)
+	FUZZ_CASES=$(or $(CASES),5000) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) \
+	  $(PYTHON) -m pytest tests/integration/test_contract.py
+
 .PHONY: bench
-bench: setup ## The function next to how others do it, on DynamoDB Local and a stub: benchmarks/report (20 minutes)
+bench: setup ## The function next to how others do it, on DynamoDB Local and a stub: benchmarks/report (25 minutes)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
 	$(PYTHON) -m benchmarks.compare
+	$(PYTHON) -m benchmarks.scale
 
 .PHONY: format
 format: setup ## Format Python and Terraform sources

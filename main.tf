@@ -79,6 +79,9 @@ module "api" {
   metrics_enabled        = var.api.metrics_enabled
   resource_policy        = var.api.resource_policy
   endpoint               = var.api.endpoint
+  domain                 = var.api.domain
+  web_acl                = var.api.web_acl
+  cors                   = var.api.cors
   stage_name             = var.api.stage_name
   throttling_rate_limit  = var.api.throttling_rate_limit
   throttling_burst_limit = var.api.throttling_burst_limit

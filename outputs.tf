@@ -135,19 +135,19 @@ output "api_stage_name" {
   value       = one(module.api[*].stage_name)
 }
 
-output "api_stage_arn" {
-  description = "ARN of the stage, to associate a web ACL with (aws_wafv2_web_acl_association)."
-  value       = one(module.api[*].stage_arn)
-}
-
 output "api_access_log_group_name" {
   description = "Name of the log group with a line for each request to the API. Null: there is none."
   value       = one(module.api[*].access_log_group_name)
 }
 
 output "api_invoke_url" {
-  description = "URL of the API's stage: items are posted to <this>/items, and rows read below <this>/aggregates."
+  description = "URL of the API, of its domain name where there is one: items are posted to <this>/items, and rows read below <this>/aggregates."
   value       = one(module.api[*].invoke_url)
+}
+
+output "api_domain_target" {
+  description = "Where the record of the API's domain name has to point, an alias to `name` in the hosted zone `zone_id`; the module makes no record. Null: there is no domain name."
+  value       = one(module.api[*].domain_target)
 }
 
 output "api_execution_arn" {

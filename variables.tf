@@ -331,6 +331,9 @@ variable "api" {
     - `metrics_enabled`: whether CloudWatch has metrics for each method and path, charged as custom metrics. Those of the stage are always there.
     - `resource_policy`: policy of the API itself, in `json`: whom it lets in from where, besides the authorization. Its resources are written execute-api:/*.
     - `endpoint`: `type` REGIONAL, or PRIVATE for VPCs alone, which needs a resource_policy; `vpc_endpoint_ids`: endpoints with an address of their own for it.
+    - `domain`: domain name of one's own, `name`, regional; `certificate_arn`, its certificate in ACM, of the region; `base_path`, the first part of the path there; `disable_execute_api_endpoint`, whether the API is reached by the name alone. The module makes no DNS record: see the output api_domain_target.
+    - `web_acl`: web ACL of AWS WAF, of the scope REGIONAL, by its `arn`. Requests that it blocks are answered with 403.
+    - `cors`: lets pages of another origin call the API from a browser: `allow_origin`, theirs, such as https://shop.example.com, or * for all; `allow_headers`, what they may send besides the headers that the API reads; `max_age_seconds`, how long browsers may keep what they were told.
     - `stage_name`: the first part of the path.
     - `throttling_rate_limit`: requests a second on average, `throttling_burst_limit`: requests at once; more are answered with 429.
     - `read`: {} lets rows be read at GET /aggregates and below, see docs/api.md. Left out: the API only takes items.
@@ -367,9 +370,17 @@ variable "api" {
     metrics_enabled        = optional(bool, false)
     resource_policy        = optional(object({ json = string }))
     endpoint               = optional(object({ type = optional(string, "REGIONAL"), vpc_endpoint_ids = optional(set(string), []) }), {})
+    web_acl                = optional(object({ arn = string }))
+    cors                   = optional(object({ allow_origin = string, allow_headers = optional(set(string), []), max_age_seconds = optional(number, 3600) }))
     stage_name             = optional(string, "v1")
     throttling_rate_limit  = optional(number, 1000)
     throttling_burst_limit = optional(number, 500)
+    domain = optional(object({
+      name                         = string
+      certificate_arn              = string
+      base_path                    = optional(string)
+      disable_execute_api_endpoint = optional(bool, false)
+    }))
     read = optional(object({
       authorization        = optional(string, "AWS_IAM")
       throttling           = optional(object({ rate_limit = number, burst_limit = number }))

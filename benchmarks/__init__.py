@@ -6,12 +6,16 @@ Each of these is a command, ``python -m benchmarks.<name>``, and makes numbers o
 ``compare``              time, calls and write units next to how others do it (performance)
 ``own_work``             what the function's own code takes for an event (performance)
 ``transaction_body``     what a transaction takes of the client, written in two ways (performance)
+``threads``              what writing with 1 to 8 threads makes of it (performance)
+``prediction``           ledger entries predicted, and read first (performance)
 ``cold_start``           what it does before its first event (performance)
 ``scale``                what a record costs as things grow (performance)
 ``cost``                 predicted against counted cost of the demo (cost)
 ``example_costs``        what the examples cost (examples/README.md)
 ``measure_costs``        what each function of measures costs (measures)
+``api_latency``          what a request to the API takes, and what a million of them cost (api)
 ``backfill_under_load``  a backfill that is killed, next to live traffic (operations)
+``freshness``            seconds from a write to the row that counts it (performance)
 ``dashboard``            the picture of the dashboard with the numbers of a day (monitoring)
 =======================  ====================================================================
 

@@ -201,7 +201,7 @@ class _Traffic:
             self._counts[number] += 1
 
     def _put(self, line: OrderLine) -> None:
-        self._client.put_item(TableName=SOURCE_TABLE, Item=_item(line))
+        self._client.put_item(TableName=SOURCE_TABLE, Item=line.item())
         self._lines[line.key] = line
 
 
@@ -213,15 +213,9 @@ def _order_lines(count: int) -> Iterator[OrderLine]:
         yield replace(line, invoice_no=f"{line.invoice_no}-{number // len(known)}")
 
 
-def _item(line: OrderLine) -> dict[str, Any]:
-    numbers = ("line_no", "quantity", "unit_price")
-    values = {name: str(value) for name, value in vars(line).items() if value != ""}
-    return {name: {"N" if name in numbers else "S": value} for name, value in values.items()}
-
-
 def _load(client: Any, lines: list[OrderLine]) -> None:
     for start in range(0, len(lines), MAX_WRITES):
-        requests = [{"PutRequest": {"Item": _item(line)}} for line in lines[start : start + MAX_WRITES]]
+        requests = [{"PutRequest": {"Item": line.item()}} for line in lines[start : start + MAX_WRITES]]
         while requests:
             answer = client.batch_write_item(RequestItems={SOURCE_TABLE: requests})
             requests = answer.get("UnprocessedItems", {}).get(SOURCE_TABLE, [])

@@ -48,6 +48,16 @@ class Metered:
         writes = [next(iter(action.values())) for action in arguments["TransactItems"]]
         return self._write("transact_write_items", writes, 2, arguments)
 
+    def batch_execute_statement(self, **arguments: Any) -> Any:
+        self.calls["batch_execute_statement"] += 1
+        self.actions += len(arguments["Statements"])
+        self._factor = 1
+        answer = self._database.batch_execute_statement(**arguments)
+        for statement, response in zip(arguments["Statements"], answer["Responses"], strict=True):
+            if "Error" in response:
+                self._refused(response["TableName"], self._database.key_of(statement))
+        return answer
+
     def query(self, **arguments: Any) -> Any:
         self.calls["query"] += 1
         answer = self._database.query(**arguments)
@@ -74,9 +84,12 @@ class Metered:
         except ClientError:
             for write in writes:
                 key = write.get("Key") or {name: write["Item"][name] for name in ("pk", "sk")}
-                found = self._database.get_item(TableName=write["TableName"], Key=key, ConsistentRead=True)
-                self.written += factor * _units(size(found.get("Item", {})), _WRITE_BYTES)
+                self._refused(write["TableName"], key)
             raise
+
+    def _refused(self, table: str, key: dict[str, Any]) -> None:
+        found = self._database.get_item(TableName=table, Key=key, ConsistentRead=True)
+        self.written += self._factor * _units(size(found.get("Item", {})), _WRITE_BYTES)
 
     def _commit(self, changes: list[Any]) -> None:
         for _, _, old, new in changes:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks import cold_start, own_work, plots, report
 from benchmarks.counts import Counts, count
-from benchmarks.engines import ENGINES, ROOT
+from benchmarks.engines import ENGINES
 from benchmarks.measure import Measurement, measure
 from benchmarks.report import Case, Results
 from benchmarks.subjects import SUBJECTS
@@ -37,9 +37,7 @@ def main() -> int:
     parser.add_argument("--subjects", nargs="+", choices=list(SUBJECTS), default=list(SUBJECTS), help="default: all")
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
     parser.add_argument("--seconds", type=float, default=1.5, help="of each subject in each round (1.5)")
-    parser.add_argument(
-        "--report", type=Path, default=ROOT / "benchmarks" / "report", help="folder to write into (benchmarks/report)"
-    )
+    parser.add_argument("--report", type=Path, default=report.FOLDER, help="folder to write into (benchmarks/report)")
     options = parser.parse_args()
     # Now, not after all has been measured.
     plots.check()

@@ -38,13 +38,22 @@ class Measurement:
 
 
 def measure(
-    endpoint: str, name: str, *, subject: str, workload: str, seconds: float, batch_size: int = BATCH_SIZE
+    endpoint: str,
+    name: str,
+    *,
+    subject: str,
+    workload: str,
+    seconds: float,
+    batch_size: int = BATCH_SIZE,
+    threads: int = handler.CONCURRENCY,
 ) -> Measurement:
     """Let a subject work until ``seconds`` are over or the workload is done, at least one batch or part of one.
 
-    ``name`` (letters and digits) keeps its tables apart from those of others.
+    ``name`` (letters and digits) keeps its tables apart from those of others; ``threads`` is how many calls it makes at
+    the same time, those of the function as a rule and at most.
     """
-    task = json.dumps({"subject": subject, "workload": workload, "seconds": seconds, "batch_size": batch_size})
+    arguments = {"subject": subject, "workload": workload, "seconds": seconds, "batch_size": batch_size}
+    task = json.dumps(arguments | {"threads": threads})
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.measure", task],
         cwd=ROOT,
@@ -57,13 +66,15 @@ def measure(
     return Measurement(**json.loads(done.stdout))
 
 
-def _measure_here(*, subject: str, workload: str, seconds: float, batch_size: int) -> Measurement:
+def _measure_here(
+    *, subject: str, workload: str, seconds: float, batch_size: int, threads: int = handler.CONCURRENCY
+) -> Measurement:
     chosen = next(each for each in WORKLOADS if each.name == workload)
     client = handler.connect()
     create_tables(client)
     total = Measurement(0, 0.0, 0.0, [], 0)
-    with ThreadPoolExecutor(handler.CONCURRENCY) as threads:
-        handle = SUBJECTS[subject](client, chosen, threads.map)
+    with ThreadPoolExecutor(threads) as pool:
+        handle = SUBJECTS[subject](client, chosen, pool.map)
         parts = PARTS if subject in BY_RECORD else 1
         for batch in chosen.batches(batch_size // parts):
             began, cpu_began = time.perf_counter(), time.process_time()

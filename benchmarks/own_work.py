@@ -31,6 +31,8 @@ class _Nobody:
         answer: dict[str, Any] = {"Responses": {}, "Items": []}
         if operation == "meta":
             raise AttributeError(operation)
+        if operation == "batch_execute_statement":
+            return lambda **arguments: {"Responses": [{}] * len(arguments["Statements"])}
         return lambda **arguments: answer
 
 

@@ -1,5 +1,6 @@
-"""The plots of a report, drawn by matplotlib, which only these need: it is imported when they are drawn."""
+"""The plots of the reports, drawn by matplotlib, which only these need: it is imported when they are drawn."""
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,3 +42,35 @@ def draw(results: Results, folder: Path) -> list[Path]:
             figure.savefig(files[-1], metadata={"Date": None})
             pyplot.close(figure)
     return files
+
+
+def draw_curves(curves: Mapping[str, Mapping[str, Mapping[str, Mapping[int, float]]]], file: Path) -> None:
+    """A plot for each curve and value: ``curves`` are values by size, by line, by what the axis says, by what grows."""
+    from matplotlib import pyplot
+
+    values = list(next(iter(curves.values())))
+    with pyplot.rc_context(_SETTINGS):
+        figure, grid = pyplot.subplots(
+            len(values),
+            len(curves),
+            figsize=(3.2 * len(curves), 2.3 * len(values)),
+            layout="constrained",
+            squeeze=False,
+            sharey="row",
+        )
+        for column, (what, lines_of) in enumerate(curves.items()):
+            for row, value in enumerate(values):
+                axes = grid[row][column]
+                for name, points in lines_of[value].items():
+                    axes.plot(list(points), list(points.values()), marker="o", markersize=3, label=name)
+                axes.set(xscale="log", xticks=list(points), xticklabels=[f"{size:,}" for size in points])
+                axes.minorticks_off()
+                if row == len(values) - 1:
+                    axes.set_xlabel(what)
+                if column == 0:
+                    axes.set_ylabel(f"{value} a record")
+        for axes in grid[:, 0]:
+            axes.set_ylim(bottom=0)
+        grid[0][0].legend(frameon=False)
+        figure.savefig(file, metadata={"Date": None})
+        pyplot.close(figure)

@@ -12,12 +12,14 @@ import botocore
 from benchmarks import cold_start
 from benchmarks.cold_start import ColdStart
 from benchmarks.counts import Counts
-from benchmarks.engines import SINGLE_MS, TRANSACTION_MS
+from benchmarks.engines import ROOT, SINGLE_MS, TRANSACTION_MS
 from benchmarks.measure import Measurement
 from benchmarks.own_work import OwnWork
 from benchmarks.subjects import OURS
 from benchmarks.workloads import BATCH_SIZE, WORKLOADS
 
+#: Where the reports are that the repository has.
+FOLDER = ROOT / "benchmarks" / "report"
 #: What the others are compared with.
 PEER = "naive"
 STUB = "stub"

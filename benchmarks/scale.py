@@ -1,10 +1,12 @@
 """What a record costs as things grow: batches, groups, aggregates, the table, and shards that write one row.
 
-    python -m benchmarks.scale
+    python -m benchmarks.scale                       # about 7 minutes on two processors
+    python -m benchmarks.scale --report /tmp/report
 
-Calls and write units are counted on the database in memory, the same on any machine; CPU is the function's own, the
-lowest of some rounds. Contention is measured on DynamoDB Local, which refuses a transaction that meets another one as
-DynamoDB does, with as many handlers at a time as there are shards.
+Writes scale.md with all tables and scale.svg with the curves. Calls and write units are counted on the database in
+memory, the same on any machine; CPU is the function's own, the lowest of some rounds. Contention is measured on
+DynamoDB Local, which refuses a transaction that meets another one as DynamoDB does, with as many handlers at a time as
+there are shards. The plot needs ``pip install -r benchmarks/requirements.txt``.
 """
 
 import argparse
@@ -13,12 +15,14 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from aggregator import handler
+from benchmarks import plots, report
 from benchmarks.counts import Counts, count
 from benchmarks.engines import ROOT, client_environment, dynamodb_local, stub
 from benchmarks.measure import peak_memory
@@ -44,6 +48,15 @@ RECORDS = 10_000
 SHARDS, OF_EACH, PARTS = (1, 4, 16, 64), 100, 16
 #: Bytes of the largest event that Lambda hands on.
 LARGEST_EVENT = 6_000_000
+
+
+HEAD = """# As things grow
+
+Written by `python -m benchmarks.scale`; [docs/performance.md](../../docs/performance.md#as-things-grow) says what it
+shows. What a record costs, by delivery: calls and write units are counted, those of tables without their indexes, and
+the same on any machine. `own CPU` is the function's own, without botocore, on this machine at that time.
+
+![Calls, write units and own CPU a record as things grow](scale.svg)"""
 
 
 class Point(NamedTuple):
@@ -94,7 +107,22 @@ def curve_table(name: str, points: list[Point]) -> str:
     return "\n".join(lines)
 
 
-def table_sizes(sizes: tuple[int, ...] = (0, 1_000, 10_000)) -> str:
+def plotted(points: list[Point]) -> dict[str, dict[str, dict[int, float]]]:
+    """What a curve's points are plotted as: values a record by size, by delivery, by what the axis says."""
+
+    def by_size(value: Callable[[Point, str], float]) -> dict[str, dict[int, float]]:
+        return {delivery: {each.size: value(each, delivery) for each in points} for delivery in OURS}
+
+    return {
+        "calls": by_size(lambda each, delivery: each.counts[delivery].calls / each.counts[delivery].records),
+        "write units": by_size(
+            lambda each, delivery: each.counts[delivery].write_units / each.counts[delivery].records
+        ),
+        "own CPU, µs": by_size(lambda each, delivery: each.own_cpu[delivery]),
+    }
+
+
+def table_sizes(sizes: tuple[int, ...] = (0, 1_000, 10_000, 100_000)) -> str:
     """What the next batch costs with ``ledger`` in a table that has so many items already, in Markdown."""
     lines = ["| items in the table | calls | write units |", "| --- | --- | --- |"]
     for size in sizes:
@@ -200,16 +228,32 @@ def contend(*, shards: int, delivery: str, parts: int) -> dict[str, float]:
     return {"rate": shards * OF_EACH / seconds, "retries": retries.sum}
 
 
-def main() -> None:
-    """Print all curves in Markdown."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter).parse_args()
-    for name, points in curves():
-        print(curve_table(name, points), end="\n\n", flush=True)
-    print(table_sizes(), end="\n\n", flush=True)
+def render(found: Mapping[str, list[Point]]) -> str:
+    """The whole page, the curves by what grows."""
+    parts = [HEAD, *(curve_table(name, points) for name, points in found.items())]
+    parts += ["## The table\n\nThe next batch of 1,000, with `ledger`:", table_sizes()]
     with stub() as endpoint:
-        print(large_batches(endpoint), end="\n\n", flush=True)
+        parts += ["## The largest batches\n\nThe peak of the process's memory:", large_batches(endpoint)]
     with dynamodb_local() as endpoint:
-        print(contention(endpoint), flush=True)
+        parts += [
+            "## Shards that write one row\n\nOn DynamoDB Local, as many handlers at a time as there are shards:",
+            contention(endpoint),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> int:
+    """Measure everything, and write the page and its plot."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.partition("\n")[0])
+    parser.add_argument("--report", type=Path, default=report.FOLDER, help="folder to write into (benchmarks/report)")
+    folder = parser.parse_args().report
+    plots.check()
+    folder.mkdir(parents=True, exist_ok=True)
+    found = dict(curves())
+    plots.draw_curves({name: plotted(points) for name, points in found.items()}, folder / "scale.svg")
+    (folder / "scale.md").write_text(render(found))
+    print(f"wrote {folder / 'scale.md'}")
+    return 0
 
 
 if __name__ == "__main__":
@@ -218,4 +262,4 @@ if __name__ == "__main__":
     elif sys.argv[1:2] == ["largest"]:
         print(json.dumps(largest(**json.loads(sys.argv[2]))))
     else:
-        main()
+        sys.exit(main())

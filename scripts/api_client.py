@@ -41,6 +41,11 @@ class ApiClient:
         self._url = f"{endpoint}/_aws/execute-api/{api_id}/{stage_name}" if endpoint else invoke_url
         self._http = URLLib3Session(max_pool_connections=connections)
 
+    @property
+    def url(self) -> str:
+        """The address of the stage."""
+        return self._url
+
     def post_item(self, item: dict[str, Any] | str, content_type: str = "application/json") -> Answer:
         """POST an item, or a body as it stands. Floats are written in the shortest form that gives the same number."""
         body = item if isinstance(item, str) else json.dumps(item)
@@ -58,6 +63,10 @@ class ApiClient:
             answer.content.decode(),
         )
 
-    def _send(self, request: AWSRequest) -> Any:
+    def sign(self, request: AWSRequest) -> None:
+        """Add the headers by which API Gateway knows who has made a request."""
         SigV4Auth(self._credentials, "execute-api", self._region).add_auth(request)
+
+    def _send(self, request: AWSRequest) -> Any:
+        self.sign(request)
         return self._http.send(request.prepare())

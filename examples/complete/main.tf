@@ -57,6 +57,9 @@ module "retail" {
     }
 
     read = {}
+
+    # Pages of the shop may call the API from a browser.
+    cors = { allow_origin = "https://shop.example.com" }
   }
 
   create_backfill   = true

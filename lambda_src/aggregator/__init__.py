@@ -26,7 +26,9 @@ Read the modules in this order; each imports only from those above it:
 ``apply``            the loop that brings changes into ledger and rows exactly once
 ``delivery``         the three deliveries, and what each can keep right
 ``deltas``           what records change in each row, for the deliveries without a ledger
+``seen``             the rows that this process has written, to guess which rows are there
 ``rows``             the aggregate table, one row at a time
+``batches``          many rows in one call: statements of PartiQL for those that need no look
 ``at_least_once``    delivery ``none``
 ``watermark``        delivery ``watermark``
 ``reconcile``        backfill and replay: entries brought into agreement with the source table

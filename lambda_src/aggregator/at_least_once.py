@@ -7,8 +7,9 @@ row of a batch that is delivered again. What is never written is reported, so no
 
 from collections.abc import Iterable
 from itertools import batched
+from math import inf
 
-from . import deltas
+from . import batches, deltas
 from .apply import Clock
 from .items import Item
 from .records import Record
@@ -25,7 +26,8 @@ def apply(records: Iterable[Record], rows: Rows, clock: Clock, run: Run) -> Resu
     """
     steps = deltas.telescoped(rows.definition, records)
     work = [Work(row, of_row) for row, of_row in steps.rows.items()]
-    until_done(work, lambda one: _attempt(one, rows, clock), clock, run)
+    batches.write(work, lambda one: _prepared(one, rows, clock.now()), rows, clock, run)
+    until_done([one for one in work if not one.done], lambda one: _attempt(one, rows, clock), clock, run)
     return result_of(work, steps.unusable, steps.reason)
 
 
@@ -34,6 +36,14 @@ def parts(delta: RowDelta) -> list[RowDelta]:
     cut = [dict(amounts) for amounts in batched(delta.amounts.items(), MAX_AMOUNTS)] or [{}]
     first = RowDelta(delta.items, cut[0], delta.joined, delta.expires_at)
     return [first, *(RowDelta(0, amounts, delta.joined, delta.expires_at) for amounts in cut[1:])]
+
+
+def _prepared(work: Work, rows: Rows, now: int) -> batches.Write | None:
+    """What a row is to get, where that fits in one write."""
+    delta, expired = deltas.delta(work.steps, now)
+    if delta.is_nothing or len(delta.amounts) > MAX_AMOUNTS:
+        return None
+    return batches.Write(delta, update_of(rows.definition, work.key, delta, rows.schema), expired, tidy_at=inf)
 
 
 def _attempt(work: Work, rows: Rows, clock: Clock) -> None:
@@ -57,6 +67,8 @@ def _attempt(work: Work, rows: Rows, clock: Clock) -> None:
                 break
             written = outcome.row
         work.tidy = written
+        if written is not None:
+            rows.saw(work.key, written, inf, delta.items)
     if work.tidy is not None and work.tidy.get("items") == {"N": "0"}:
         if clock.remaining() <= 0:
             return
@@ -66,4 +78,5 @@ def _attempt(work: Work, rows: Rows, clock: Clock) -> None:
             work.again = True
             work.retries += 1
             return
+        rows.seen.forget(work.key)
     work.done = True

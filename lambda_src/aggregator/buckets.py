@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 
 from .items import AttributePath, Item, UnusableItem
-from .times import beginning, clock_change, instant, outside_the_calendar
+from .times import beginning, clock_change, instant_of, not_a_time, outside_the_calendar
 
 _SECOND = timedelta(seconds=1)
 
@@ -121,7 +121,7 @@ UNITS: dict[str, _Days | _Seconds] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TimeBucket:
     """The declared time buckets of an aggregate.
 
@@ -134,17 +134,29 @@ class TimeBucket:
     zone: tzinfo
     retention_days: int | None
 
-    def sort_keys(self, item: Item, arrived_at: int | None = None) -> list[tuple[str, int | None]]:
+    def sort_keys(self, item: Item, arrived_at: int | None = None) -> tuple[tuple[str, int | None], ...]:
         """For each unit the row's sort key, and the epoch second at which the row expires (None: never).
 
         ``arrived_at`` is the epoch second of the stream record of the item's insertion, None where it is not known.
         Raises ``UnusableItem`` where the time is missing or is no time.
         """
-        what = f"attribute {self.path.text}" if self.path else "the arrival"
-        local_time = self._moment(item, arrived_at, what)
+        if self.path is None:
+            if arrived_at is None:
+                raise UnusableItem(
+                    "the arrival time is not known: only the stream record of the item's insertion tells it, "
+                    "and this was not read from one; to count such items too, declare a time attribute"
+                )
+            return self.sort_keys_at(datetime.fromtimestamp(arrived_at, UTC), "the arrival")
+        kind, raw = self.path.find(item)
+        if kind not in ("N", "S"):
+            raise not_a_time(self.path, kind)
+        return _sort_keys_of(self, self.path, kind, raw)
+
+    def sort_keys_at(self, moment: datetime, what: str) -> tuple[tuple[str, int | None], ...]:
+        """The same for a point in time, which a message calls ``what``."""
         found: list[tuple[str, int | None]] = []
         try:
-            local = local_time.astimezone(self.zone)
+            local = moment.astimezone(self.zone)
             for unit in self.units:
                 label, end = UNITS[unit].bucket(local, self.zone)
                 expires_at = None
@@ -153,21 +165,17 @@ class TimeBucket:
                 found.append((f"{unit}#{label}", expires_at))
         except (OverflowError, OSError, ValueError):
             raise outside_the_calendar(what) from None
-        return found
+        return tuple(found)
 
     def start(self, sort_key: str) -> str:
         """When the bucket of a row begins, in ISO 8601 with the zone's offset, from the row's sort key."""
         return _start(sort_key, self.zone)
 
-    def _moment(self, item: Item, arrived_at: int | None, what: str) -> datetime:
-        if self.path is None:
-            if arrived_at is None:
-                raise UnusableItem(
-                    "the arrival time is not known: only the stream record of the item's insertion tells it, "
-                    "and this was not read from one; to count such items too, declare a time attribute"
-                )
-            return datetime.fromtimestamp(arrived_at, UTC)
-        return instant(self.path, self.zone, item)
+
+# Items that are written together have much the same times, and time zones are slow.
+@lru_cache(maxsize=4_096)
+def _sort_keys_of(bucket: TimeBucket, path: AttributePath, kind: str, raw: str) -> tuple[tuple[str, int | None], ...]:
+    return bucket.sort_keys_at(instant_of(path, bucket.zone, kind, raw), f"attribute {path.text}")
 
 
 @lru_cache(maxsize=256)  # A batch has many rows of few buckets.

@@ -96,7 +96,7 @@ class Aggregate:
         counted = len(self.counted) * (2 if self.write_shards else 1)
         object.__setattr__(self, "actions", 1 + len(set(self.indexes.values())) + counted)
 
-    @property
+    @cached_property
     def units(self) -> int:
         """How many rows an item contributes to in each of its groups: one a unit of the time bucket."""
         return len(self.time_bucket.units) if self.time_bucket else 1

@@ -5,8 +5,10 @@ keep no ledger are made of such steps: ``watermark`` needs one for each record, 
 watermark can be left out; for ``none`` the changes of an item telescope to one step a batch.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .contributions import Contribution, Contributions, RowKey, contributions_of
 from .definition import Definition
@@ -15,8 +17,7 @@ from .records import Record, UnusableEvent
 from .transactions import RowDelta
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What changes in one row: ``old`` is taken back, ``new`` is put in (None: nothing).
 
     ``sequence_number`` is where a redelivery has to begin to bring the step again as it is.
@@ -34,16 +35,17 @@ class Steps:
     ``unusable`` counts the new images that cannot be used, ``reason`` says what is wrong with the first of them.
     """
 
-    rows: dict[RowKey, list[Step]] = field(default_factory=dict)
+    rows: defaultdict[RowKey, list[Step]] = field(default_factory=lambda: defaultdict(list))
     unusable: int = 0
     reason: str | None = None
 
     def add(self, first: Record, old: Contributions, new: Contributions) -> None:
         """Add what the records of one item from ``first`` on change."""
         sequence_number = int(first.sequence_number)
-        for row in dict.fromkeys((*old, *new)):
-            if old.get(row) != new.get(row):
-                self.rows.setdefault(row, []).append(Step(sequence_number, old.get(row), new.get(row)))
+        for row in {**old, **new}:
+            before, after = old.get(row), new.get(row)
+            if before != after:
+                self.rows[row].append(Step(sequence_number, before, after))
 
     def contributions(
         self, definition: Definition, record: Record, image: Item | None, *, count: bool

@@ -4,6 +4,8 @@ Reads its configuration once, when the execution environment starts. A wrong con
 where Lambda would only report that the runtime exited, but every invocation, with the full message.
 """
 
+# ruff: noqa: E402 - the garbage collector is to rest before the large imports.
+import gc
 import logging
 import os
 import time
@@ -11,29 +13,34 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+# What a start makes stays, so to look for garbage in it takes time and finds nothing (a twelfth of a start).
+gc.disable()
 
 import botocore.session
 from botocore.config import Config
 
-from . import at_least_once, definition, delivery, metrics, records, row_schema, rows, watermark
-from .apply import apply
-from .rows import Rows, Run
-from .store import Store
+from . import definition, delivery, metrics, records, row_schema
 from .version import VERSION
 from .wire import write_transactions
+
+if TYPE_CHECKING:
+    from . import apply, rows
 
 # Level and JSON format come from the function's logging configuration, which the runtime applies to the root logger.
 logger = logging.getLogger("aggregator")
 
-#: Transactions of a group that are written at the same time, and the connections kept open for them.
+#: Transactions of a group that are written at the same time, and the connections kept open for them; what fewer make of
+#: a batch is in docs/performance.md.
 CONCURRENCY = 8
 #: Seconds for one call to DynamoDB, which answers within milliseconds or is in trouble.
 CONNECT_TIMEOUT = 1
 READ_TIMEOUT = 5
 #: No call is started in the last seconds before the function's timeout, so that one begun before can still end.
 SAFETY_MARGIN = CONNECT_TIMEOUT + READ_TIMEOUT + 1
-
+#: Objects that are made and not given back before the garbage collector looks for those that only circles hold.
+GARBAGE_THRESHOLD = 100_000
 
 OUT_OF_TIME = (
     "out of time: the records from go_on_from on will be delivered again; if this repeats, raise the function's "
@@ -72,7 +79,7 @@ class Aggregator:
         self,
         environment: Mapping[str, str],
         connect: Callable[[], Any],
-        run: Run,
+        run: "rows.Run",
         write_units: metrics.WriteUnits | None = None,
     ) -> None:
         """Read the function's environment; ``connect`` makes the boto3 DynamoDB client, whose writes ``write_units``
@@ -114,21 +121,40 @@ class Aggregator:
                 "the delivery does not go with the declared aggregates:\n"
                 + "\n".join(f"- {problem}" for problem in problems)
             )
-        client = connect()
-        retention_days = environment.get("LEDGER_RETENTION_DAYS")
-        self._store = Store(
-            client,
-            aggregate_table=environment["AGGREGATE_TABLE"],
-            ledger_table=environment.get("LEDGER_TABLE", ""),
-            definition=self._definition,
-            ledger_retention=int(retention_days) * 86_400 if retention_days else None,
-            schema=self._schema,
-        )
         self._aggregate_table = environment["AGGREGATE_TABLE"]
-        self._rows = Rows(client, table=self._aggregate_table, definition=self._definition, schema=self._schema)
-        self._run = run
+        self._apply = self._apply_with(connect(), environment, run)
         self._write_units = write_units
         self._function_name = environment.get("AWS_LAMBDA_FUNCTION_NAME") or "aggregator"
+
+    def _apply_with(self, client: Any, environment: Mapping[str, str], run: "rows.Run") -> Callable[..., Any]:
+        """The delivery's ``apply``, which is left to be called with what came and a clock.
+
+        Imports the half of the package that the delivery needs: there is no bytecode in the zip, so that a start
+        compiles whatever it imports.
+        """
+        if self._delivery == delivery.LEDGER:
+            from . import apply, store
+
+            days = environment.get("LEDGER_RETENTION_DAYS")
+            ledger = store.Store(
+                client,
+                aggregate_table=self._aggregate_table,
+                ledger_table=environment["LEDGER_TABLE"],
+                definition=self._definition,
+                ledger_retention=int(days) * 86_400 if days else None,
+                schema=self._schema,
+            )
+            return lambda changes, clock: apply.apply(changes, ledger, clock, run)
+        from . import rows
+
+        table = rows.Rows(client, table=self._aggregate_table, definition=self._definition, schema=self._schema)
+        if self._delivery == delivery.WATERMARK:
+            from . import watermark
+
+            return lambda batch, shard_id, clock: watermark.apply(batch, shard_id, table, clock, run)
+        from . import at_least_once
+
+        return lambda batch, clock: at_least_once.apply(batch, table, clock, run)
 
     def handle(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Apply a batch and report the earliest record that is not surely applied, if there is one.
@@ -146,13 +172,12 @@ class Aggregator:
         if self._delivery == delivery.WATERMARK:
             return self._in_order(event, batch, clock)
         if self._delivery == delivery.NONE:
-            done = at_least_once.apply(batch, self._rows, clock, self._run)
-            return {"batchItemFailures": self._rows_done(event, batch, done, clock)}
+            return {"batchItemFailures": self._rows_done(event, batch, self._apply(batch, clock), clock)}
         inserts = [record for record in batch if record.event_name == "INSERT"] if self._append_only else batch
         changes = records.changes(self._definition, inserts)
         if self._keeps_expired:
             changes += records.kept(self._definition, inserts)
-        result = apply(changes, self._store, clock, self._run)
+        result: apply.Result = self._apply(changes, clock)
         first = min((change.earliest for change in result.unapplied), key=int, default=None)
         failures = [] if first is None else [{"itemIdentifier": first}]
         counts = {
@@ -190,11 +215,11 @@ class Aggregator:
                 "the event has no shardId, which delivery watermark needs; give the event source mapping a tumbling "
                 "window (tumbling_window_in_seconds) and parallelization factor 1, or set delivery to ledger"
             )
-        done = watermark.apply(batch, shard_id, self._rows, clock, self._run)
+        done = self._apply(batch, shard_id, clock)
         return {"state": {}, "batchItemFailures": self._rows_done(event, batch, done, clock)}
 
     def _rows_done(
-        self, event: Mapping[str, Any], batch: list[records.Record], done: rows.Result, clock: InvocationClock
+        self, event: Mapping[str, Any], batch: list[records.Record], done: "rows.Result", clock: InvocationClock
     ) -> list[dict[str, str]]:
         """Log what a delivery without a ledger has done; returns its batch item failures."""
         # In the words of the record: Lambda compares text.
@@ -272,6 +297,11 @@ def _start() -> Aggregator | ConfigurationError:
 
 # While the execution environment starts, where Lambda gives a full processor.
 _aggregator = _start()
+gc.freeze()
+# A batch makes some ten thousand objects that live as long as it does, and none in circles: the usual threshold, 2,000,
+# has the collector walk through them again and again.
+gc.set_threshold(GARBAGE_THRESHOLD)
+gc.enable()
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def encode(kind: str, raw: Any) -> str:
             text = raw.replace("%", "%25").replace("#", "%23")
             return f"%3D{text[1:]}" if text.startswith("=") else text
         case "N":
-            return f"={format_number(Decimal(raw))}"
+            return f"={raw}" if _is_plain(raw) else f"={format_number(Decimal(raw))}"
         case "BOOL":
             return "=true" if raw else "=false"
         case "B":
@@ -37,9 +37,22 @@ def encode(kind: str, raw: Any) -> str:
     raise ValueError(f"a value of type {kind} cannot be part of a key")
 
 
+def _is_plain(number: str) -> bool:
+    """Whether the text of a number is its canonical one at sight, as that of most numbers in keys is: digits that do
+    not begin with 0."""
+    return number.isdigit() and number.isascii() and number[0] != "0"
+
+
 def join(parts: Iterable[str]) -> str:
     """Join encoded parts to one key."""
     return SEPARATOR.join(parts)
+
+
+def utf8(text: str) -> bytes:
+    """A text as DynamoDB keeps it. JSON can also write half of a surrogate pair (``"\\ud800"``), which is no character;
+    whatever an engine makes of it, an item that came with one must not stop those behind it.
+    """
+    return text.encode(errors="surrogatepass")
 
 
 def shortened(key: str, limit: int) -> str:
@@ -47,7 +60,7 @@ def shortened(key: str, limit: int) -> str:
 
     No key equals the hash of another: no encoded value begins as a hash does.
     """
-    encoded = key.encode()
+    encoded = utf8(key)
     if len(encoded) <= limit:
         return key
     first, separator, _ = key.partition(SEPARATOR)
@@ -78,7 +91,7 @@ def without_part(parts: Sequence[str]) -> tuple[list[str], int | None, int | Non
 
 def spread(text: str, parts: int) -> int:
     """Which of so many parts, from 0 on, a text belongs to: the same at any time and on any machine."""
-    return zlib.crc32(text.encode()) % parts
+    return zlib.crc32(utf8(text)) % parts
 
 
 def split(key: str) -> list[str]:
@@ -92,4 +105,6 @@ def decode(part: str) -> AttributeValue:
         return {"BOOL": part == "=true"}
     if part.startswith("="):
         return {"N": part[1:]}
+    if "%" not in part:
+        return {"S": part}
     return {"S": part.replace("%3D", "=").replace("%23", "#").replace("%25", "%")}

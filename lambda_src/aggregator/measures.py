@@ -16,10 +16,12 @@ deletion cannot be told from the row.
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from . import keys
@@ -50,6 +52,8 @@ _BIN_BYTES = 16
 _BIN_NAME = re.compile(r"0|[pn](0|-?[1-9][0-9]*)")
 
 _ONE = Decimal(1)
+#: A mapping without entries.
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 #: Bytes of a text that a row can carry, and of a distinct value before its hash stands for it in a key.
 _LONGEST_VALUE = 1_000
 
@@ -74,8 +78,9 @@ class Shares:
     """
 
     amounts: dict[str, Decimal] = field(default_factory=dict)
-    indexed: dict[str, Indexed] = field(default_factory=dict)
-    distinct: dict[str, str] = field(default_factory=dict)
+    # Most rows have none of these, so that there is nothing to make for each.
+    indexed: Mapping[str, Indexed] = NOTHING
+    distinct: Mapping[str, str] = NOTHING
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,11 @@ class Measure:
     order_by: AttributePath | None = None
     zone: tzinfo = UTC
     accuracy: Decimal = DEFAULT_ACCURACY
+
+    @cached_property
+    def summed_in(self) -> str | None:
+        """The attribute that its value is added to as it is; None where it keeps something else, too."""
+        return self.attributes[0] if self.function in ("sum", "avg") else None
 
     @property
     def is_linear(self) -> bool:
@@ -161,7 +171,10 @@ def shares_of(measures: Iterable[Measure], indexes: dict[str, str], item: Item, 
     shares = Shares()
     for measure in measures:
         try:
-            _share(measure, indexes, item, shares, computed)
+            if measure.summed_in and measure.value is not None:
+                shares.amounts[measure.summed_in] = _scaled(measure.value, measure.scale, item, computed)
+            else:
+                _share(measure, indexes, item, shares, computed)
         except UnusableItem as error:
             raise UnusableItem(f"measures.{measure.name}: {error}") from None
     return shares
@@ -173,10 +186,6 @@ def _share(measure: Measure, indexes: dict[str, str], item: Item, shares: Shares
         shares.amounts[name] = _ONE
         return
     match measure.function:
-        case "sum":
-            shares.amounts[name] = _scaled(value, measure.scale, item, computed)
-        case "avg":
-            shares.amounts[f"{name}_sum"] = _scaled(value, measure.scale, item, computed)
         case "variance" | "stddev":
             amount = _scaled(value, measure.scale, item, computed)
             shares.amounts[f"{name}_sum"] = amount
@@ -185,7 +194,7 @@ def _share(measure: Measure, indexes: dict[str, str], item: Item, shares: Shares
         case "percentile":
             shares.amounts[f"{bin_prefix(name)}{bin_of(_value(value, item, computed), measure)}"] = _ONE
         case "distinct":
-            shares.distinct[name] = _part_of_key(_value(value, item, computed))
+            shares.distinct = {**shares.distinct, name: _part_of_key(_value(value, item, computed))}
         case "min" | "max":
             _index(measure, indexes, Indexed(_scaled(value, measure.scale, item, computed), ()), shares)
         case "first" | "last" if measure.order_by is not None:
@@ -213,7 +222,7 @@ def _index(measure: Measure, indexes: dict[str, str], indexed: Indexed, shares: 
     index = indexes[measure.name]
     others = shares.indexed[index].ends if index in shares.indexed else ()
     ends = tuple(sorted((*others, (ENDS[measure.function], measure.name))))
-    shares.indexed[index] = indexed._replace(ends=ends)
+    shares.indexed = {**shares.indexed, index: indexed._replace(ends=ends)}
 
 
 def indexes_of(measures: Iterable[Measure]) -> dict[str, str]:
@@ -258,7 +267,7 @@ def _attribute_value(value: Any) -> AttributeValue:
 
 def _carried(value: Any) -> AttributeValue:
     """A value that a row carries; one of unlimited length would make rows and transactions too large to be written."""
-    if isinstance(value, str) and len(value.encode()) > _LONGEST_VALUE:
+    if isinstance(value, str) and len(keys.utf8(value)) > _LONGEST_VALUE:
         raise UnusableItem(
             f"the text is longer than the {_LONGEST_VALUE} bytes that a row carries; take a part of it with substring()"
         )

@@ -78,7 +78,7 @@ class WriteUnits:
     ConsumedWriteCapacityUnits of the tables has those too.
     """
 
-    _OPERATIONS = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")
+    _OPERATIONS = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchExecuteStatement")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -99,7 +99,7 @@ class WriteUnits:
 
     def _add(self, parsed: Mapping[str, Any], **_: Any) -> None:
         consumed = parsed.get("ConsumedCapacity") or ()
-        # One table, or a list of those of a transaction.
+        # One table, or a list: of those of a transaction, or one for each statement of a batch.
         tables = (consumed,) if isinstance(consumed, Mapping) else consumed
         units = sum(table.get("CapacityUnits", 0.0) for table in tables)
         with self._lock:

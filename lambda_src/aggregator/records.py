@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
+from . import keys
 from .contributions import NO_CONTRIBUTIONS, Contributions, RowKey, contributions_of, from_text, in_one_piece, to_text
 from .definition import Definition
 from .items import AttributeValue, Item, UnusableItem
@@ -18,8 +19,7 @@ class UnusableEvent(ValueError):
     """The event is not what this function can work on at all: a fault of the configuration, not of an item."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One stream record. ``new_image`` and ``old_image`` are None where the stream does not carry them.
 
     ``arrived_at`` is the epoch second of an INSERT record, None for the others: they do not tell when the item arrived.
@@ -65,7 +65,7 @@ class Change:
     def __post_init__(self) -> None:
         self.text = to_text(self.computed[0])
         # A character takes four bytes at most: the exact size is looked at only where it may matter.
-        if 4 * len(self.text) > MAX_CONTRIBUTIONS_BYTES and len(self.text.encode()) > MAX_CONTRIBUTIONS_BYTES:
+        if 4 * len(self.text) > MAX_CONTRIBUTIONS_BYTES and len(keys.utf8(self.text)) > MAX_CONTRIBUTIONS_BYTES:
             self.text = NO_CONTRIBUTIONS
             self.computed = {}, "the contributions are too large for a ledger entry; shorten the group's values"
         self.contributions, self.error = self.computed

@@ -4,6 +4,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
@@ -15,6 +16,7 @@ from .deltas import Step
 from .items import AttributeValue, Item
 from .numerics import format_number
 from .row_schema import RowSchema
+from .seen import Seen, SeenRows
 from .store import is_transient
 from .transactions import RowDelta
 
@@ -24,7 +26,10 @@ MAX_AMOUNTS = 150
 
 @dataclass(slots=True)
 class Update:
-    """An update of one row in the making. Names that DynamoDB reserves (items, group) stand behind aliases."""
+    """An update of one row in the making. Names that DynamoDB reserves (items, group) stand behind aliases.
+
+    ``sets``, ``adds`` and ``removes`` are aliases, without their ``#``.
+    """
 
     sets: list[str] = field(default_factory=list)
     adds: list[str] = field(default_factory=list)
@@ -32,22 +37,39 @@ class Update:
     conditions: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     values: dict[str, AttributeValue] = field(default_factory=dict)
+    #: An attribute that has to be missing, or less than this value.
+    behind: tuple[str, AttributeValue] | None = None
 
     def set(self, alias: str, name: str, value: AttributeValue) -> None:
         """Set an attribute; ``alias`` is the name that stands for it in the expression."""
         self.names[f"#{alias}"] = name
         self.values[f":{alias}"] = value
-        self.sets.append(f"#{alias} = :{alias}")
+        self.sets.append(alias)
 
     def add(self, alias: str, name: str, number: str) -> None:
         """Add a number to an attribute."""
         self.names[f"#{alias}"] = name
         self.values[f":{alias}"] = {"N": number}
-        self.adds.append(f"#{alias} :{alias}")
+        self.adds.append(alias)
+
+    def remove(self, alias: str, name: str) -> None:
+        """Remove an attribute, where it is there."""
+        self.names[f"#{alias}"] = name
+        self.removes.append(alias)
+
+    def only_behind(self, alias: str, value: AttributeValue) -> None:
+        """Write only where an attribute that is set or removed is missing, or less than a value."""
+        self.behind = self.names[f"#{alias}"], value
+        self.values[":behind"] = value
+        self.conditions.append(f"(attribute_not_exists(#{alias}) OR #{alias} < :behind)")
 
     def request(self) -> dict[str, Any]:
         """The arguments of UpdateItem but for the table and the key."""
-        clauses = (("SET", self.sets), ("ADD", self.adds), ("REMOVE", self.removes))
+        clauses = (
+            ("SET", [f"#{alias} = :{alias}" for alias in self.sets]),
+            ("ADD", [f"#{alias} :{alias}" for alias in self.adds]),
+            ("REMOVE", [f"#{alias}" for alias in self.removes]),
+        )
         return {
             "UpdateExpression": " ".join(f"{clause} {', '.join(parts)}" for clause, parts in clauses if parts),
             "ExpressionAttributeNames": self.names,
@@ -98,13 +120,14 @@ class Outcome:
 
 
 class Rows:
-    """The aggregate table, one row at a time."""
+    """The aggregate table: rows one at a time, or statements of PartiQL. ``seen`` are rows that were written."""
 
     def __init__(self, client: Any, *, table: str, definition: Definition, schema: RowSchema) -> None:
         """``client`` is a boto3 DynamoDB client that does not retry by itself; ``schema`` is how rows stand in
         ``table``."""
         self._client = client
-        self._table = table
+        self.table = table
+        self.seen = SeenRows()
         self.definition = definition
         self.schema = schema
 
@@ -117,10 +140,33 @@ class Rows:
         request: dict[str, Any] = {"ConditionExpression": condition, "ExpressionAttributeValues": values}
         return self._write(self._client.delete_item, key, {**request, "ExpressionAttributeNames": names})
 
+    def execute(self, statements: Sequence[dict[str, Any]]) -> list[str | None]:
+        """Carry out up to 25 statements in one call, each by itself; returns for each the code of its error.
+
+        None: it was written. After any other answer it may have been written all the same, or may be yet. What is
+        wrong for good shows when the rows are written one by one, so nothing is raised.
+        """
+        nothing: list[str | None] = ["no answer"] * len(statements)
+        try:
+            answers = self._client.batch_execute_statement(Statements=statements).get("Responses", ())
+        except (HTTPClientError, ConnectionError, ClientError):
+            return nothing
+        if len(answers) != len(statements):
+            return nothing
+        return [answer["Error"].get("Code", "no code") if "Error" in answer else None for answer in answers]
+
+    def saw(self, key: RowKey, row: Item, tidy_at: float, added: int | None = None) -> None:
+        """Remember a row as it is after a write, which has added so many items to it (None: not told)."""
+        # Whoever has edited it by hand may have put in any number.
+        items = int(Decimal(row.get("items", {}).get("N", 0)))
+        if added is not None and self.seen.get(key) is None:
+            self.seen.learn(key, was_new=items == added)
+        self.seen.put(key, Seen(items, tidy_at))
+
     def _write(self, call: Callable[..., Any], key: RowKey, request: dict[str, Any]) -> Outcome:
         try:
             answer = call(
-                TableName=self._table,
+                TableName=self.table,
                 Key=self.schema.primary_key(key),
                 **request,
                 **({"ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if "ConditionExpression" in request else {}),

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -148,7 +149,8 @@ class Store:
         """
         rows = transaction.rows
         puts = [self._put_entry(change, now) for change in transaction.changes]
-        revisions = {key: secrets.token_hex(8) for key in rows}
+        # One for all: no transaction writes a row twice.
+        revision = secrets.token_hex(8)
         values = [ValueKey(row, *value) for row, delta in rows.items() for value in delta.reference_changes]
         try:
             if not rows and len(puts) == 1:
@@ -156,8 +158,7 @@ class Store:
             else:
                 actions = [{"Put": put} for put in puts]
                 actions += [
-                    self._row_action(key, delta, known, ends.get(key, {}), revisions[key])
-                    for key, delta in rows.items()
+                    self._row_action(key, delta, known, ends.get(key, {}), revision) for key, delta in rows.items()
                 ]
                 actions += [
                     self._references_action(value, rows[value.row], known.references[value]) for value in values
@@ -169,7 +170,7 @@ class Store:
             return Outcome(retry=[type(error).__name__])
         except ClientError as error:
             return self._refusal(error, transaction.changes, list(rows), values)
-        revised: dict[RowKey, Ends] = {key: {"revision": {"S": revisions[key]}, **ends.get(key, {})} for key in rows}
+        revised: dict[RowKey, Ends] = {key: {"revision": {"S": revision}, **ends.get(key, {})} for key in rows}
         return Outcome(applied=True, revised=revised)
 
     def aggregate_of(self, row: RowKey) -> Aggregate | None:
@@ -315,10 +316,11 @@ class Store:
         adds = []
         conditions = []
         if delta.joined:
-            for name, value in (description(self._definition, key) | self._schema.marks).items():
-                names[f"#{name}"] = name
-                values[f":{name}"] = value
-                sets.append(f"#{name} = :{name}")
+            readable = description(self._definition, key) | self._schema.marks
+            assigned = _assignments(tuple(readable))
+            names |= assigned.names
+            values |= zip(assigned.values, readable.values(), strict=True)
+            sets.append(assigned.text)
             names["#expires_at"] = self._schema.ttl_attribute
             # A row expires as a whole, so all contributions in it have to agree on when (docs/decisions/0004).
             if delta.expires_at is None:
@@ -345,7 +347,7 @@ class Store:
         removes: list[str] = []
         amounts = _amounts(key, delta, known)
         aggregate = self.aggregate_of(key)
-        if aggregate is not None:
+        if aggregate is not None and (ends or aggregate.ends):
             # Of a measure that became another kind of function only what it is now is written: not both in one update.
             ends = {name: end for name, end in ends.items() if name not in aggregate.sums}
             amounts = {name: amount for name, amount in amounts.items() if name not in aggregate.ends}
@@ -357,12 +359,17 @@ class Store:
                 values[f":e{index}"] = end
                 sets.append(f"#e{index} = :e{index}")
         introduced = delta.introduced
-        for index, (name, amount) in enumerate(amounts.items()):
-            # Zero is written where the row or the measure may be new, so that every row has every measure.
-            if amount or delta.items > 0 or name in introduced:
-                names[f"#m{index}"] = name
-                values[f":m{index}"] = {"N": format_number(amount)}
-                adds.append(f"#m{index} :m{index}")
+        # Zero is written where the row or the measure may be new, so that every row has every measure.
+        written = {
+            name: {"N": format_number(amount)}
+            for name, amount in amounts.items()
+            if amount or delta.items > 0 or name in introduced
+        }
+        if written:
+            added = _additions(tuple(written))
+            names |= added.names
+            values |= zip(added.values, written.values(), strict=True)
+            adds.append(added.text)
         action: dict[str, Any] = {
             "UpdateExpression": " ".join(
                 f"{word} {', '.join(parts)}"
@@ -474,6 +481,36 @@ def is_transient(error: ClientError) -> bool:
     """Whether an error of DynamoDB goes away by itself, so that the call is worth trying again."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return error.response["Error"]["Code"] in _TRANSIENT_CODES or status >= 500
+
+
+class _Clause(NamedTuple):
+    """A part of an update expression, with the names behind its aliases, and the placeholders of its values."""
+
+    text: str
+    names: dict[str, str]
+    values: tuple[str, ...]
+
+
+# Rows of an aggregate are written in few ways, and putting a text together takes longer than all else about a row.
+@lru_cache(maxsize=256)
+def _assignments(names: tuple[str, ...]) -> _Clause:
+    """Sets attributes, each behind its own name."""
+    return _Clause(
+        ", ".join(f"#{name} = :{name}" for name in names),
+        {f"#{name}": name for name in names},
+        tuple(f":{name}" for name in names),
+    )
+
+
+@lru_cache(maxsize=256)
+def _additions(names: tuple[str, ...]) -> _Clause:
+    """Adds numbers to attributes, behind numbered aliases: a declaration chooses their names."""
+    numbered = dict(enumerate(names))
+    return _Clause(
+        ", ".join(f"#m{index} :m{index}" for index in numbered),
+        {f"#m{index}": name for index, name in numbered.items()},
+        tuple(f":m{index}" for index in numbered),
+    )
 
 
 def _entry(item: Mapping[str, Any] | None) -> Entry | None:

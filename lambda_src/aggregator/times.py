@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from importlib import resources
 from io import BytesIO
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .items import AttributePath, Item, UnusableItem, type_name
@@ -77,11 +78,19 @@ def instant(path: AttributePath, zone: tzinfo, item: Item) -> datetime:
 
     Raises :class:`UnusableItem` where the attribute is missing or is no time.
     """
-    kind, raw = path.find(item)
-    what = f"attribute {path.text}"
+    return instant_of(path, zone, *path.find(item))
+
+
+def instant_of(path: AttributePath, zone: tzinfo, kind: str, raw: Any) -> datetime:
+    """The same for the type and raw value that were found there."""
     if kind not in ("N", "S"):
-        raise UnusableItem(f"{what} is {type_name(kind)}; a time is a string or a number")
-    return moment(Decimal(raw) if kind == "N" else raw, zone, what)
+        raise not_a_time(path, kind)
+    return moment(Decimal(raw) if kind == "N" else raw, zone, f"attribute {path.text}")
+
+
+def not_a_time(path: AttributePath, kind: str) -> UnusableItem:
+    """The error for an attribute of a type that no time can have."""
+    return UnusableItem(f"attribute {path.text} is {type_name(kind)}; a time is a string or a number")
 
 
 def outside_the_calendar(what: str) -> UnusableItem:

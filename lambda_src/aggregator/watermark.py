@@ -16,13 +16,15 @@ Watermarks and empty rows are kept as long as a record that they guard against c
 import re
 from collections.abc import Iterable, Sequence
 
-from . import deltas
+from . import batches, deltas
 from .apply import Clock
+from .contributions import RowKey
 from .deltas import Step
 from .items import AttributeValue, Item
 from .records import Record
 from .row_schema import RowSchema
 from .rows import MAX_AMOUNTS, Result, Rows, Run, Update, Work, result_of, until_done, update_of
+from .transactions import RowDelta
 
 #: A stream keeps a record for 24 hours, and may trim it later. Twice that after a record was applied, nobody can
 #: deliver it any more, nor can a request made for it be on its way.
@@ -60,7 +62,8 @@ def apply(records: Iterable[Record], shard_id: str, rows: Rows, clock: Clock, ru
     steps = deltas.per_record(rows.definition, records)
     name = attribute(shard_id)
     work = [Work(row, of_row) for row, of_row in steps.rows.items()]
-    until_done(work, lambda one: _attempt(one, name, rows, clock), clock, run)
+    batches.write(work, lambda one: _prepared(one, name, rows, clock.now()), rows, clock, run)
+    until_done([one for one in work if not one.done], lambda one: _attempt(one, name, rows, clock), clock, run)
     return result_of(work, steps.unusable, steps.reason)
 
 
@@ -75,17 +78,7 @@ def _attempt(work: Work, name: str, rows: Rows, clock: Clock) -> None:
             work.expired += expired
             _applied(work, taken, None)
             return
-        # A row whose changes cancel out is written too: a redelivery may begin between them, and would bring one
-        # without the other.
-        update = update_of(rows.definition, work.key, delta, rows.schema)
-        if delta.joined and delta.expires_at is None:
-            # The row may have been empty, and about to expire.
-            update.names["#expires_at"] = rows.schema.ttl_attribute
-            update.removes.append("#expires_at")
-        update.set("w", name, {"S": f"{position(taken[-1].sequence_number)}/{now}"})
-        update.values[":first"] = {"S": position(taken[0].sequence_number)}
-        update.conditions.append("(attribute_not_exists(#w) OR #w < :first)")
-        outcome = rows.update(work.key, update)
+        outcome = rows.update(work.key, _update(work.key, taken, delta, name, rows, now))
         work.writes += outcome.written
         work.invalid = work.invalid or outcome.invalid
         if outcome.retry:
@@ -96,8 +89,35 @@ def _attempt(work: Work, name: str, rows: Rows, clock: Clock) -> None:
             work.expired += expired
             work.absent |= outcome.refused
             _applied(work, taken, outcome.row)
+            if outcome.written and outcome.row is not None:
+                rows.saw(work.key, outcome.row, _tidy_at(outcome.row), delta.items)
     if work.tidy is not None and clock.remaining() > 0:
         _tidy(work, work.tidy, rows, now)
+
+
+def _prepared(work: Work, name: str, rows: Rows, now: int) -> batches.Write | None:
+    """What a row is to get, where that fits in one write."""
+    taken = _fitting(work.steps)
+    delta, expired = deltas.delta(taken, now)
+    if len(taken) < len(work.steps) or not (delta.joined or delta.taken_back):
+        return None
+    update = _update(work.key, taken, delta, name, rows, now)
+    return batches.Write(delta, update, expired, tidy_at=now + DELIVERABLE_SECONDS)
+
+
+def _update(key: RowKey, taken: Sequence[Step], delta: RowDelta, name: str, rows: Rows, now: int) -> Update:
+    """The write of a row that is behind the steps.
+
+    A row whose changes cancel out is written too: a redelivery may begin between them, and would bring one without the
+    other.
+    """
+    update = update_of(rows.definition, key, delta, rows.schema)
+    if delta.joined and delta.expires_at is None:
+        # The row may have been empty, and about to expire.
+        update.remove("expires_at", rows.schema.ttl_attribute)
+    update.set("w", name, {"S": f"{position(taken[-1].sequence_number)}/{now}"})
+    update.only_behind("w", {"S": position(taken[0].sequence_number)})
+    return update
 
 
 def _fitting(steps: Sequence[Step]) -> Sequence[Step]:
@@ -148,6 +168,8 @@ def _tidy(work: Work, row: Item, rows: Rows, now: int) -> None:
             _again(work)
             return
         work.writes += outcome.written
+        if outcome.row is not None:
+            rows.saw(work.key, outcome.row, _tidy_at(outcome.row))
     work.done = True
 
 
@@ -160,8 +182,7 @@ def tidying(row: Item, now: int, schema: RowSchema) -> Update | None:
     update = Update()
     outdated = sorted(name for name in row if name.startswith(_PREFIX) and _is_outdated(row[name], now))
     for index, name in enumerate(outdated[:_MAX_REMOVED]):
-        update.names[f"#w{index}"] = name
-        update.removes.append(f"#w{index}")
+        update.remove(f"w{index}", name)
     expires_at = now + DELIVERABLE_SECONDS
     expiry = row.get(schema.ttl_attribute)
     if row.get("items") == {"N": "0"} and not (expiry and int(expiry["N"]) <= expires_at):
@@ -175,6 +196,12 @@ def tidying(row: Item, now: int, schema: RowSchema) -> Update | None:
     else:
         update.conditions.append("attribute_not_exists(#revision)")
     return update
+
+
+def _tidy_at(row: Item) -> float:
+    """When the first of the watermarks of a row is outdated; those that others put in meanwhile are so later."""
+    applied_at = (value.get("S", "").partition("/")[2] for name, value in row.items() if name.startswith(_PREFIX))
+    return min((int(when) + DELIVERABLE_SECONDS for when in applied_at if when.isdecimal()), default=0)
 
 
 def _is_outdated(watermark: AttributeValue, now: int) -> bool:

@@ -17,6 +17,9 @@ locals {
     none      = ["dynamodb:DeleteItem", "dynamodb:UpdateItem"]
     watermark = ["dynamodb:UpdateItem"]
   }
+  # Rows in batches of statements, in a table that has rows alone: whether IAM knows the leading key of a statement is not
+  # documented.
+  statement_actions = var.delivery == "ledger" || var.aggregate_table.key_prefix != "" ? [] : ["dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"]
 
   interface_actions = [
     "ec2:AssignPrivateIpAddresses",
@@ -219,7 +222,7 @@ resource "aws_iam_role_policy" "this" {
           {
             Sid      = "KeepRows"
             Effect   = "Allow"
-            Action   = local.row_actions[var.delivery]
+            Action   = concat(local.row_actions[var.delivery], local.statement_actions)
             Resource = var.aggregate_table.arn
           },
           # Of a table with other items, rows and nothing else.

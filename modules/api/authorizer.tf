@@ -37,6 +37,8 @@ locals {
   }
   key_schemes = { for name, it in { api_key = { type = "apiKey", name = "x-api-key", in = "header" } } : name => it if var.api_key != null }
 
+  security_schemes_in_use = merge(concat([local.key_schemes], [for it in values(local.authorizations) : local.security_schemes[it]])...)
+
   # All schemes of one operation are needed together. OpenAPI has lists of scopes for OAuth 2 alone, here they are empty.
   security = {
     for part, authorization in local.authorizations :

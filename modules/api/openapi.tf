@@ -141,7 +141,7 @@ locals {
   openapi = {
     openapi = "3.0.3"
     info    = { title = local.api_name, version = "1", description = aws_api_gateway_rest_api.this.description }
-    servers = [{ url = aws_api_gateway_stage.this.invoke_url }]
+    servers = [{ url = local.url }]
     paths = merge(
       { "/items" = local.openapi_post },
       local.openapi_lists,
@@ -175,7 +175,7 @@ locals {
       },
     )
     components = {
-      securitySchemes = merge(concat([local.key_schemes], [for it in values(local.authorizations) : local.security_schemes[it]])...)
+      securitySchemes = local.security_schemes_in_use
       schemas = merge(
         {
           Error = {

@@ -13,19 +13,19 @@ output "stage_name" {
   value       = aws_api_gateway_stage.this.stage_name
 }
 
-output "stage_arn" {
-  description = "ARN of the stage, to associate a web ACL with (aws_wafv2_web_acl_association)."
-  value       = aws_api_gateway_stage.this.arn
-}
-
 output "access_log_group_name" {
   description = "Name of the log group with a line for each request. Null: there is none."
   value       = one(aws_cloudwatch_log_group.access[*].name)
 }
 
 output "invoke_url" {
-  description = "URL of the stage: items are posted to <this>/items, and rows read below <this>/aggregates."
-  value       = aws_api_gateway_stage.this.invoke_url
+  description = "URL of the API, of its domain name where there is one: items are posted to <this>/items, and rows read below <this>/aggregates."
+  value       = local.url
+}
+
+output "domain_target" {
+  description = "Where the record of the domain name has to point, an alias to `name` in the hosted zone `zone_id`; the module makes no record. Null: there is no domain name."
+  value       = one([for it in aws_api_gateway_domain_name.this : { name = it.regional_domain_name, zone_id = it.regional_zone_id }])
 }
 
 output "execution_arn" {

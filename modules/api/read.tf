@@ -130,7 +130,8 @@ resource "aws_lambda_function" "read" {
   tags                           = var.tags
 
   environment {
-    variables = var.read.rows.environment
+    # A proxy integration adds no headers: the function writes those of its answers.
+    variables = merge(var.read.rows.environment, var.cors == null ? {} : { CORS_HEADERS = jsonencode(local.cors_headers) })
   }
 
   logging_config {

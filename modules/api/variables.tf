@@ -291,6 +291,89 @@ variable "endpoint" {
   }
 }
 
+variable "domain" {
+  description = <<-EOT
+    A domain name of one's own for the API, regional, with TLS 1.2 and 1.3. Null: the API is reached by the address that API Gateway gives it. The module makes no DNS record: see the output `domain_target`.
+    - `name`: the host name, such as api.example.com.
+    - `certificate_arn`: ARN of the name's certificate in ACM, in the region of the API.
+    - `base_path`: first part of the path, which leaves room for other APIs under the name. Left out: none.
+    - `disable_execute_api_endpoint`: whether the address that API Gateway gives answers 403, so that all requests come by the name.
+  EOT
+  type = object({
+    name                         = string
+    certificate_arn              = string
+    base_path                    = optional(string)
+    disable_execute_api_endpoint = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition     = var.domain == null ? true : can(regex("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])$", var.domain.name))
+    error_message = "domain.name: use one host name in lower case, such as api.example.com, without https://, path or wildcard: the URL of the API is made of it."
+  }
+
+  validation {
+    condition     = var.domain == null ? true : can(regex("^arn:[^:]+:acm:[^:]+:[0-9]{12}:certificate/.+$", var.domain.certificate_arn))
+    error_message = "domain.certificate_arn: use the ARN of a certificate in ACM, arn:aws:acm:<region>:<account>:certificate/<id>."
+  }
+
+  validation {
+    condition     = var.domain == null ? true : try(split(":", var.domain.certificate_arn)[3] == local.region, true)
+    error_message = "domain.certificate_arn: use a certificate of the region of the API, ${local.region}. Only edge-optimized names, which are not made here, have theirs in us-east-1."
+  }
+
+  validation {
+    condition     = try(var.domain.base_path, null) == null ? true : can(regex("^[A-Za-z0-9_-][A-Za-z0-9._-]*$", var.domain.base_path))
+    error_message = "domain.base_path: use letters, digits and - _ . without a slash, or leave it out."
+  }
+
+  validation {
+    condition     = var.domain == null || var.endpoint.type == "REGIONAL"
+    error_message = "domain: the name is one for everywhere, and leads to no PRIVATE API. Leave domain out, or set endpoint.type = \"REGIONAL\"."
+  }
+}
+
+variable "cors" {
+  description = <<-EOT
+    Cross-origin resource sharing: lets pages of another origin call the API from a browser. Null: browsers refuse it. Who may call is another matter, which authorization decides; cookies are not allowed.
+    - `allow_origin`: the origin of the pages, such as https://shop.example.com, or * for all.
+    - `allow_headers`: headers that pages may send besides those that the API reads, such as of traces.
+    - `max_age_seconds`: how long a browser may keep what it was told, 0 to 86400. Some keep it for less.
+  EOT
+  type = object({
+    allow_origin    = string
+    allow_headers   = optional(set(string), [])
+    max_age_seconds = optional(number, 3600)
+  })
+  default = null
+
+  validation {
+    condition     = var.cors == null ? true : can(regex("^([*]|[a-z][a-z0-9+.-]*://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?)$", var.cors.allow_origin))
+    error_message = "cors.allow_origin: use one origin as browsers send it, in lower case and without a slash at the end, such as https://shop.example.com, or \"*\". Several are not taken: to what does not reach the table, such as 403 and 429, API Gateway adds a fixed text, which cannot depend on the request."
+  }
+
+  validation {
+    condition     = var.cors == null ? true : alltrue([for name in var.cors.allow_headers : can(regex("^[A-Za-z0-9_-]+$", name))])
+    error_message = "cors.allow_headers: use names of headers, of letters, digits, hyphens and underscores. \"*\" is not taken: browsers except Authorization from it."
+  }
+
+  validation {
+    condition     = var.cors == null ? true : var.cors.max_age_seconds >= 0 && var.cors.max_age_seconds <= 86400 && floor(var.cors.max_age_seconds) == var.cors.max_age_seconds
+    error_message = "cors.max_age_seconds: use a whole number of seconds from 0 to 86400."
+  }
+}
+
+variable "web_acl" {
+  description = "Web ACL of AWS WAF that looks at all requests first, by its `arn`. Those that it blocks are answered with 403. Null: none."
+  type        = object({ arn = string })
+  default     = null
+
+  validation {
+    condition     = var.web_acl == null ? true : can(regex("^arn:[^:]+:wafv2:[^:]+:[0-9]{12}:regional/webacl/[^/]+/[^/]+$", var.web_acl.arn))
+    error_message = "web_acl.arn: use the ARN of a web ACL of the scope REGIONAL, arn:aws:wafv2:<region>:<account>:regional/webacl/<name>/<id>. One of the scope CLOUDFRONT stands before no API."
+  }
+}
+
 variable "stage_name" {
   description = "Name of the stage, the first part of the path."
   type        = string

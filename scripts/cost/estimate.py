@@ -45,6 +45,15 @@ class Traffic:
 
 
 @dataclass(frozen=True)
+class Request:
+    """What a request of the API spends: capacity units, and GB-seconds of a function on arm64; 0: there is none."""
+
+    write_units: float = 0.0
+    read_units: float = 0.0
+    gb_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class Line:
     """One line of the bill: what, how much of it in a month, and USD."""
 
@@ -91,6 +100,18 @@ def bill(traffic: Traffic, spent: Units, prices: Prices) -> list[Line]:
         lines.append(_millions("API requests", records, prices.million_rest_api_requests))
         lines.append(_millions("write units of the source table", source, prices.million_write_units))
     return lines
+
+
+def million(request: Request, prices: Prices) -> list[Line]:
+    """The bill of a million requests, without data transfer and log."""
+    gb_seconds = request.gb_seconds * _MILLION
+    return [
+        _millions("API requests", _MILLION, prices.million_rest_api_requests),
+        _millions("write units", request.write_units * _MILLION, prices.million_write_units),
+        _millions("read units", request.read_units * _MILLION, prices.million_read_units),
+        _millions("Lambda requests", _MILLION if gb_seconds else 0, prices.million_lambda_requests),
+        Line("Lambda duration", gb_seconds, "GB-seconds", gb_seconds * prices.gb_second_arm64),
+    ]
 
 
 def _milliseconds(traffic: Traffic, spent: Units) -> float:

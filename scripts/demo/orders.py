@@ -45,6 +45,12 @@ class OrderLine:
             del attributes["customer_id"]
         return attributes
 
+    def item(self) -> dict[str, Any]:
+        """The item of the source table in DynamoDB JSON, as the API would put it."""
+        numbers = ("line_no", "quantity", "unit_price")
+        values = {name: str(value) for name, value in vars(self).items() if value != ""}
+        return {name: {"N" if name in numbers else "S": value} for name, value in values.items()}
+
     def with_quantity(self, quantity: int) -> OrderLine:
         """The same line with another quantity."""
         return replace(self, quantity=quantity)

@@ -38,10 +38,20 @@ output "aggregate_table_name" {
 output "function_name" {
   value = module.sales.function_name
 }
+
+output "api" {
+  value = { id = module.sales.api_id, stage = module.sales.api_stage_name, url = module.sales.api_invoke_url }
+}
+
+resource "aws_acm_certificate" "api" {
+  domain_name       = "${var.name}.example.com"
+  validation_method = "DNS"
+}
 """
 
 #: What the tests change in the README's call: where the module comes from, a name for each run, that it can be
-#: destroyed; and an API and a state machine, so that every kind of resource is there to be left over.
+#: destroyed; and an API with a domain name, and a state machine, so that every kind of resource is there to be left
+#: over.
 OVERRIDE = """
 module "sales" {
   source              = "git::file://REPOSITORY"
@@ -49,7 +59,14 @@ module "sales" {
   deletion_protection = false
   create_backfill     = true
   create_api          = true
-  api                 = { attributes = { order_id = { type = "S" } } }
+  api = {
+    attributes = { order_id = { type = "S" } }
+    domain = {
+      name            = aws_acm_certificate.api.domain_name
+      certificate_arn = aws_acm_certificate.api.arn
+      base_path       = "sales"
+    }
+  }
 }
 """
 

@@ -66,6 +66,15 @@ def test_a_module_call_from_a_git_source_works_beside_another_stack(
     assert git_stack.plan() == ""
 
 
+def test_the_domain_name_leads_to_the_stage(git_stack: Stack, client: Callable[[str], Any]):
+    # LocalStack keeps names and their mappings, and does not answer by them.
+    api = git_stack.outputs()["api"]
+    name = git_stack.outputs()["source_table_name"].replace("-source", ".example.com")
+    mappings = client("apigateway").get_base_path_mappings(domainName=name)["items"]
+    assert mappings == [{"basePath": "sales", "restApiId": api["id"], "stage": api["stage"]}]
+    assert api["url"] == f"https://{name}/sales"
+
+
 def test_the_package_can_be_an_object_in_s3(git_stack: Stack, client: Callable[[str], Any]):
     sales = Pipeline(client, git_stack.outputs())
     name = git_stack.outputs()["function_name"]
@@ -138,4 +147,5 @@ def _everything(client: Callable[[str], Any]) -> list[str]:
     names += [one["logGroupName"] for one in client("logs").describe_log_groups()["logGroups"]]
     names += [one["name"] for one in client("stepfunctions").list_state_machines()["stateMachines"]]
     names += [one["name"] for one in client("apigateway").get_rest_apis()["items"]]
+    names += [one["domainName"] for one in client("apigateway").get_domain_names()["items"]]
     return names

@@ -29,14 +29,17 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from aggregator import batches
 from aggregator.contributions import Contribution, Contributions, RowKey, from_text
 from aggregator.definition import parse
 from aggregator.ledger import ITEM, entry_key
 from aggregator.numerics import EXACT
 from aggregator.records import Change
+from aggregator.row_schema import OWN_TABLE
+from aggregator.rows import Rows, update_of
 from aggregator.source import SourceTable
 from aggregator.store import ABSENT, Known, RowState, Store
-from aggregator.transactions import pack
+from aggregator.transactions import RowDelta, pack
 from tests.simulation.dynamodb import DynamoDB
 from tests.support.tables import scan
 
@@ -100,6 +103,8 @@ class Both:
 
     def _count(self, method: str, outcome: Any) -> None:
         self.met[f"{method}: {_code(outcome)}"] += 1
+        if method == "batch_execute_statement" and not isinstance(outcome, ClientError):
+            self.met.update(each.get("Error", {}).get("Code", "OK") for each in outcome["Responses"])
         codes = sorted(reason["Code"] for reason in _reasons(outcome))
         self.met.update(dict.fromkeys(codes, 1))
         if sum(code != "None" for code in codes) > 1:
@@ -131,7 +136,7 @@ def _code(outcome: Any) -> str:
 def _shape(outcome: Any) -> Any:
     """What has to be the same of two outcomes."""
     if not isinstance(outcome, ClientError):
-        return _comparable(outcome)
+        return _comparable(_without_wording(outcome))
     response: dict[str, Any] = {
         **outcome.response,
         "operation": outcome.operation_name,
@@ -144,6 +149,20 @@ def _shape(outcome: Any) -> Any:
     return _comparable(response)
 
 
+def _without_wording(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a batch of statements without the wording of their validation errors."""
+    responses = answer.get("Responses")
+    if not isinstance(responses, list):
+        return answer
+    error = {"Code": "ValidationError"}
+    return {
+        "Responses": [
+            {**each, "Error": error} if each.get("Error", {}).get("Code") == "ValidationError" else each
+            for each in responses
+        ]
+    }
+
+
 def _reasons(outcome: Any) -> list[dict[str, Any]]:
     return outcome.response.get("CancellationReasons", []) if isinstance(outcome, ClientError) else []
 
@@ -151,7 +170,10 @@ def _reasons(outcome: Any) -> list[dict[str, Any]]:
 def _comparable(value: Any, *, ordered: bool = False) -> Any:
     """An answer with everything in one order that has none: items of an answer, attributes, members of sets."""
     if isinstance(value, dict):
-        return {name: _comparable(value[name], ordered=name in ("L", "CancellationReasons")) for name in sorted(value)}
+        return {
+            name: _comparable(value[name], ordered=name in ("L", "CancellationReasons", "Responses"))
+            for name in sorted(value)
+        }
     if isinstance(value, list):
         members = [_comparable(member) for member in value]
         return members if ordered else sorted(members, key=repr)
@@ -482,6 +504,63 @@ def test_updates(tables: tuple[Both, str, str], seed: int) -> None:
         _call(both, "get_item", TableName=table, Key=key)
     for code in ("update_item: OK", "update_item: ValidationException", "transact_write_items: OK", "ValidationError"):
         assert both.met[code] > 10
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_statements(tables: tuple[Both, str, str], seed: int) -> None:
+    both, table, _ = tables
+    chosen = random.Random(seed)  # noqa: S311 - no secret
+    rows = Rows(both, table=table, definition=DEFINITION, schema=OWN_TABLE)
+
+    def statement(row: RowKey) -> dict[str, Any]:
+        amounts = {name: Decimal(chosen.choice(AMOUNTS)) for name in ("quantity", "revenue")}
+        items = chosen.choice((-2, -1, 0, 1, 1, 2))
+        delta = RowDelta(items, amounts, joined=items > 0, expires_at=chosen.choice((None, NOW)))
+        update = update_of(DEFINITION, row, delta, OWN_TABLE)
+        if chosen.random() < 0.5:
+            if delta.expires_at is None:
+                update.remove("expires_at", OWN_TABLE.ttl_attribute)
+            number = chosen.randint(1, 9)
+            update.set("w", chosen.choice(("@1-a", "@2-b")), {"S": f"0{number}/{NOW}"})
+            update.only_behind("w", {"S": f"0{max(1, number - 1)}"})
+        write = batches.Write(delta, update, 0, 0)
+        make = chosen.choice((batches.insert_statement, batches.update_statement, batches.update_statement))
+        made = make(table, OWN_TABLE.primary_key(row), write)
+        assert made is not None
+        return made
+
+    for _ in range(60):
+        rows.execute([statement(row) for row in chosen.sample(ROWS, chosen.randint(1, len(ROWS)))])
+        if chosen.random() < 0.3:
+            both.delete_item(TableName=table, Key=OWN_TABLE.primary_key(chosen.choice(ROWS)))
+        elif chosen.random() < 0.2:
+            edited = chosen.choice(({"S": "1"}, {"N": "9E125"}))
+            both.put_item(TableName=table, Item={**_key(*chosen.choice(ROWS)), "items": {"N": "1"}, "quantity": edited})
+    items = both.simulated.items(table)
+    assert items
+    assert _comparable(items) == _comparable(_as_aws_gives_it(scan(both.engine, table)))
+    for code in ("OK", "DuplicateItem", "ConditionalCheckFailed", "ValidationError"):
+        assert both.met[code] >= 5
+
+
+def test_batches_of_statements_that_are_refused(tables: tuple[Both, str, str]) -> None:
+    both, table, _ = tables
+
+    def insert(pk: str, name: str = table) -> dict[str, Any]:
+        return {
+            "Statement": f"INSERT INTO \"{name}\" VALUE {{'pk': ?, 'sk': ?}}",
+            "Parameters": [{"S": pk}, {"S": "b"}],
+        }
+
+    for statements in ([insert("a"), insert("a")], [insert(str(number)) for number in range(26)]):
+        with pytest.raises(ClientError, match="ValidationException"):
+            both.batch_execute_statement(Statements=statements)
+    answer = both.batch_execute_statement(Statements=[insert("a", f"{table}-none"), insert("b"), insert("")])
+    assert [each.get("Error", {}).get("Code") for each in answer["Responses"]] == [
+        "ResourceNotFound",
+        None,
+        "ValidationError",
+    ]
 
 
 REFUSED: list[tuple[str, dict[str, Any]]] = [

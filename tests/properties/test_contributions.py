@@ -4,12 +4,20 @@ import json
 from base64 import b64encode
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aggregator.contributions import RowKey, contributions_of, description, from_text, to_text
+from aggregator.contributions import Contribution, RowKey, contributions_of, description, from_text, to_text
 from aggregator.items import UnusableItem
-from tests.properties.strategies import contributions, declarations, define, hostile_decimal_context, items, meaning
+from tests.properties.strategies import (
+    contributions,
+    declarations,
+    define,
+    hostile_decimal_context,
+    items,
+    meaning,
+    texts,
+)
 
 ENTRY_KEY = "item#1"
 
@@ -59,6 +67,13 @@ def test_the_order_of_declaration_has_no_influence(declared, item, data):
 @given(declarations(), declarations())
 def test_different_declarations_have_different_fingerprints(declared, other):
     assert (define(declared).fingerprint == define(other).fingerprint) == (declared == other)
+
+
+@given(contributions(extremes=True), texts(), texts())
+@example({}, 'a "b" \\', "\n")
+def test_the_text_is_to_the_character_what_json_writes(found, group, layout):
+    text = to_text({**found, RowKey(group, "all"): Contribution({}, None, layout)})
+    assert json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False) == text
 
 
 @given(contributions(extremes=True), contributions(extremes=True), st.data())

@@ -36,6 +36,8 @@ CANONICAL = re.compile(r"0|-?([1-9][0-9]*|(0|[1-9][0-9]*)\.[0-9]*[1-9])")
 @example("9.9999999999999999999999999999999999999E125")
 @example("-1.0000000000000000000000000000000000001E-130")
 @example("-0E5")
+@example("0")
+@example("007")
 def test_every_number_that_dynamodb_holds_survives_every_way_it_is_written(text):
     with hostile_decimal_context():
         value = Decimal(text)

@@ -141,7 +141,7 @@ def size(item: Mapping[str, AttributeValue]) -> int:
 
 def text_size(text: str) -> int:
     """Bytes of a text in UTF-8."""
-    return len(text) if text.isascii() else len(text.encode())
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
 
 
 def _value_size(value: AttributeValue) -> int:

@@ -30,7 +30,9 @@ KEPT = 2 * DAY
 class Scenario:
     """One simulation; the fields are those of :class:`.scenario.Scenario`.
 
-    In a ``growing`` table items are only inserted, and changed so that every change adds to the rows.
+    In a ``growing`` table items are only inserted, and changed so that every change adds to the rows. ``alone``,
+    ``statements`` and ``seen`` are limits of batches of statements; so often (``cold``) an invocation is the first one
+    of its execution environment, of which there are ``environments``.
     """
 
     delivery: str
@@ -45,6 +47,11 @@ class Scenario:
     reshardings: int
     outage: float | None
     storm: float | None
+    alone: int
+    statements: int
+    seen: int
+    cold: float
+    environments: int
     same_table: bool = False
 
 
@@ -79,6 +86,11 @@ def scenario(random: Random) -> Scenario:
         reshardings=random.choice((0, 1, 3)),
         outage=random.choice((MINUTE, 2 * HOUR)) if random.random() < 0.1 else None,
         storm=random.choice((MINUTE, 5 * MINUTE)) if random.random() < 0.2 else None,
+        alone=random.choice((0, 0, 1, 8)),
+        statements=random.choice((2, 5, 25)),
+        seen=random.choice((2, 20_000)),
+        cold=random.choice((0.0, 0.1, 0.5)),
+        environments=random.choice((1, 2, 3)),
     )
 
 
@@ -90,19 +102,20 @@ def simulate(seed: int, trace: Callable[[str], None] | None = None) -> Report:
     scheduler.log("%s", chosen)
     simulation = _Simulation(scheduler, chosen)
     try:
-        with virtual(scheduler):
+        with virtual(scheduler, alone=chosen.alone, statements=chosen.statements, seen=chosen.seen):
             simulation.run()
     finally:
         scheduler.close()
-    return Report(seed, scheduler.steps, simulation.function.invocations, random.random())
+    return Report(seed, scheduler.steps, simulation.invocations, random.random())
 
 
 class _Watched:
     """A client that notes which rows may have been written although the caller was told otherwise."""
 
-    def __init__(self, client: Client, doubtful: set[orders.Key]) -> None:
+    def __init__(self, client: Client, doubtful: set[orders.Key], key_of: Callable[[Any], Any]) -> None:
         self._client = client
         self._doubtful = doubtful
+        self._key_of = key_of
         self.delete_item = client.delete_item
 
     def update_item(self, **arguments: Any) -> Any:
@@ -112,6 +125,22 @@ class _Watched:
             key = arguments["Key"]
             self._doubtful.add(same_table.row_of(key["id"]["S"]) if "id" in key else (key["pk"]["S"], key["sk"]["S"]))
             raise
+
+    def batch_execute_statement(self, **arguments: Any) -> Any:
+        statements = arguments["Statements"]
+        try:
+            answer = self._client.batch_execute_statement(**arguments)
+        except Exception:
+            self._doubtful.update(self._row(statement) for statement in statements)
+            raise
+        for statement, response in zip(statements, answer["Responses"], strict=True):
+            if response.get("Error", {}).get("Code") == "InternalServerError":
+                self._doubtful.add(self._row(statement))
+        return answer
+
+    def _row(self, statement: Any) -> orders.Key:
+        key = self._key_of(statement)
+        return key["pk"]["S"], key["sk"]["S"]
 
 
 class _Simulation:
@@ -126,10 +155,20 @@ class _Simulation:
         self._doubtful: set[orders.Key] = set()
         self._delivered: set[str] = set()
         self._written_at: dict[orders.Key, float] = {}
-        client = _Watched(Client(scheduler, self._database, self._weather), self._doubtful)
+        client = _Watched(Client(scheduler, self._database, self._weather), self._doubtful, self._database.key_of)
         settings = same_table.SETTINGS if scenario.same_table else {}
-        self.function = Function(scheduler, client, orders.LINEAR, scenario.timeout, scenario.delivery, **settings)
+        #: Execution environments: what one of them remembers of the rows, the others may have made wrong.
+        self._environments = [
+            Function(scheduler, client, orders.LINEAR, scenario.timeout, scenario.delivery, **settings)
+            for _ in range(scenario.environments)
+        ]
+        self.definition = self._environments[0].definition
         self._done = False
+
+    @property
+    def invocations(self) -> int:
+        """How often the function was invoked."""
+        return sum(environment.invocations for environment in self._environments)
 
     def run(self) -> None:
         self._scheduler.spawn(self._main)
@@ -182,7 +221,10 @@ class _Simulation:
         numbers = {record["dynamodb"]["SequenceNumber"] for record in batch}
         again = bool(numbers & self._delivered)
         self._delivered |= numbers
-        answer = self.function.invoke(batch, window)
+        function = self._scheduler.random.choice(self._environments)
+        if self._scheduler.random.random() < self._scenario.cold:
+            function.deploy(orders.LINEAR)
+        answer = function.invoke(batch, window)
         if again or answer.failed or answer.go_on_from is not None:
             for record in batch:
                 if same_table.is_row(record["dynamodb"]["Keys"]["id"]["S"]):
@@ -261,7 +303,7 @@ class _Simulation:
                 self._check_not_below(key, numbers, wanted.get(key, {}))
         if in_order:
             whole = orders.in_one_piece(orders.LINEAR, self._stream.items.values())
-            check_parts(self.function.definition.aggregates["hot"], found, whole)
+            check_parts(self.definition.aggregates["hot"], found, whole)
 
     def _check_kept(self, key: orders.Key, row: orders.Item) -> None:
         """Watermarks do not pile up; an empty row is all zero, and will go, but not too early."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from . import expressions
+from . import expressions, partiql
 from .attribute_values import InvalidRequest, Item, canonical, size, text_size
 
 #: The values of an item's key attributes in their order: text, for numbers their canonical text, or bytes.
@@ -31,6 +31,8 @@ _MAX_ACTIONS = 100
 _MAX_TRANSACTION = 4 * 1024 * 1024
 #: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _MAX_KEYS = 100
+#: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html
+_MAX_STATEMENTS = 25
 
 
 class _Refused(Exception):
@@ -236,6 +238,24 @@ class DynamoDB:
         return {}
 
     @_operation
+    def batch_execute_statement(self, *, Statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        _at_least_one("Statements", Statements)
+        if len(Statements) > _MAX_STATEMENTS:
+            raise InvalidRequest(
+                "1 validation error detected: Value at 'statements' failed to satisfy constraint: Member must have "
+                f"length less than or equal to {_MAX_STATEMENTS}"
+            )
+        writes = [self._statement(statement) for statement in Statements]
+        items = [(each.table.name, each.key) for each in writes if isinstance(each, _Write)]
+        if len(set(items)) < len(items):
+            raise InvalidRequest("Provided list of item keys contains duplicates")
+        return {"Responses": [each if isinstance(each, dict) else self._write_stated(each) for each in writes]}
+
+    def key_of(self, statement: Mapping[str, Any]) -> dict[str, Any]:
+        """The key of the item that a statement writes. No operation of the API."""
+        return partiql.write_of(statement, self._tables[partiql.table_of(statement)].key_names).key
+
+    @_operation
     def cancellation_reasons(self, transact_items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """What a transaction with these actions would be refused for now, one reason for each; nothing is written.
 
@@ -357,6 +377,33 @@ class DynamoDB:
         self._commit([(write, old, new)])
         shown = {"NONE": None, "ALL_OLD": old, "ALL_NEW": new}[return_values]
         return {"Attributes": dict(shown)} if shown else {}
+
+    def _statement(self, statement: Mapping[str, Any]) -> _Write | dict[str, Any]:
+        """The write that a statement is, or the answer to one that is none."""
+        table = self._tables.get(partiql.table_of(statement))
+        if table is None:
+            error = {"Code": "ResourceNotFound", "Message": "Cannot do operations on a non-existent table"}
+            return {"Error": error}
+        try:
+            kind, arguments, _ = partiql.write_of(statement, table.key_names)
+            return self._put(**arguments) if kind == "Put" else self._update(**arguments)
+        except InvalidRequest as error:
+            return {"Error": {"Code": "ValidationError", "Message": str(error)}, "TableName": table.name}
+
+    def _write_stated(self, write: _Write) -> dict[str, Any]:
+        error = None
+        try:
+            old, new, _ = write.evaluate()
+        except _ConditionFailed:
+            if write.kind == "Put":
+                error = {"Code": "DuplicateItem", "Message": "Duplicate primary key exists in table"}
+            else:
+                error = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
+        except InvalidRequest as invalid:
+            error = {"Code": "ValidationError", "Message": str(invalid)}
+        else:
+            self._commit([(write, old, new)])
+        return {**({"Error": error} if error else {}), "TableName": write.table.name}
 
     def _evaluate(
         self, actions: Sequence[Mapping[str, Any]]

@@ -7,9 +7,10 @@ from unittest import mock
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aggregator import apply, definition, reconcile, records
+from aggregator import apply, batches, definition, reconcile, records
 from aggregator.handler import CONCURRENCY, SAFETY_MARGIN, Aggregator
 from aggregator.row_schema import RowSchema
+from aggregator.seen import MAX_ROWS
 from aggregator.segments import Segment, pages
 from aggregator.source import SourceTable
 from aggregator.store import Store
@@ -232,8 +233,19 @@ class _Clock:
 
 
 @contextlib.contextmanager
-def virtual(scheduler: Scheduler, actions: int = MAX_ACTIONS) -> Iterator[None]:
-    """The package's time and chance come from the simulation, and it logs nothing meanwhile."""
+def virtual(
+    scheduler: Scheduler,
+    actions: int = MAX_ACTIONS,
+    *,
+    alone: int = batches.MAX_ALONE,
+    statements: int = batches.MAX_STATEMENTS,
+    seen: int = MAX_ROWS,
+) -> Iterator[None]:
+    """The package's time and chance come from the simulation, and it logs nothing meanwhile.
+
+    The numbers take the place of the limits that the package knows: actions of a transaction, rows that are written
+    one by one, statements of a batch, rows that are remembered.
+    """
     time = mock.Mock(time=lambda: scheduler.now, sleep=scheduler.sleep)
     secrets = mock.Mock(token_hex=lambda size: f"{scheduler.random.getrandbits(8 * size):0{2 * size}x}")
     with (
@@ -242,6 +254,9 @@ def virtual(scheduler: Scheduler, actions: int = MAX_ACTIONS) -> Iterator[None]:
         mock.patch("aggregator.store.secrets", secrets),
         mock.patch("aggregator.transactions.MAX_ACTIONS", actions),
         mock.patch("aggregator.rows.secrets", secrets),
+        mock.patch("aggregator.batches.MAX_ALONE", alone),
+        mock.patch("aggregator.batches.MAX_STATEMENTS", statements),
+        mock.patch("aggregator.seen.MAX_ROWS", seen),
         mock.patch("aggregator.handler.logger.disabled", True),
     ):
         yield

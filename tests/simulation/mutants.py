@@ -372,16 +372,16 @@ MUTANTS = (
     # Delivery watermark
     Mutant(
         "a row is written whatever its watermark",
-        "watermark",
-        'update.conditions.append("(attribute_not_exists(#w) OR #w < :first)")',
-        'update.conditions.append("(attribute_not_exists(#w) OR #w < :first OR #w >= :first)")',
+        "rows",
+        "OR #{alias} < :behind)",
+        "OR #{alias} < :behind OR #{alias} >= :behind)",
         "deliveries",
     ),
     Mutant(
         "the record of the watermark itself is applied again",
         "watermark",
-        'update.values[":first"] = {"S": position(taken[0].sequence_number)}',
-        'update.values[":first"] = {"S": position(taken[0].sequence_number + 1)}',
+        'update.only_behind("w", {"S": position(taken[0].sequence_number)})',
+        'update.only_behind("w", {"S": position(taken[0].sequence_number + 1)})',
         "deliveries",
     ),
     Mutant(
@@ -457,8 +457,8 @@ MUTANTS = (
     Mutant(
         "an item that joins an empty row expires with it",
         "watermark",
-        'update.removes.append("#expires_at")',
-        "del update.names['#expires_at']",
+        'update.remove("expires_at", rows.schema.ttl_attribute)',
+        "pass",
         "deliveries",
     ),
     Mutant(
@@ -502,6 +502,63 @@ MUTANTS = (
         "rows",
         "            return Outcome(retry=type(error).__name__)",
         "            return Outcome(written=True)",
+        "deliveries",
+    ),
+    # Batches of statements
+    Mutant(
+        "a refused statement counts as written",
+        "rows",
+        'return [answer["Error"].get("Code", "no code") if "Error" in answer else None for answer in answers]',
+        "return [None for answer in answers]",
+        "deliveries",
+    ),
+    Mutant(
+        "a batch without an answer counts as written",
+        "rows",
+        '["no answer"] * len(statements)',
+        "[None] * len(statements)",
+        "deliveries",
+    ),
+    Mutant(
+        "what a batch has written is written again with what it has not",
+        "batches",
+        "            one.writes += 1\n            one.done = True\n",
+        "",
+        "deliveries",
+    ),
+    Mutant(
+        "a statement changes a row whatever its watermark",
+        "batches",
+        "behind = update.behind",
+        "behind = None",
+        "deliveries",
+    ),
+    Mutant(
+        "a statement takes the last item out of a row",
+        "batches",
+        '{"N": str(-write.delta.items)}',
+        '{"N": "-1000000"}',
+        "deliveries",
+    ),
+    Mutant(
+        "a statement makes a row without items",
+        "batches",
+        "prepared.delta.items <= 0:",
+        "prepared.delta.items < 0:",
+        "deliveries",
+    ),
+    Mutant(
+        "an item that joins an empty row by a statement expires with it",
+        "batches",
+        """*(f'REMOVE "{name}"' for name in removes),""",
+        "",
+        "deliveries",
+    ),
+    Mutant(
+        "rows that are written in batches are never tidied",
+        "batches",
+        "return now < seen.tidy_at and",
+        "return",
         "deliveries",
     ),
 )

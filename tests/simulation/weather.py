@@ -29,6 +29,12 @@ FAULTS = (
     "conflict",
     "unprocessed",
 )
+#: With which codes single statements of a batch fail.
+_OF_STATEMENTS = {
+    "throttled": ("ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"),
+    "conflict": ("TransactionConflict",),
+    "unprocessed": ("InternalServerError",),
+}
 #: Faults that keep an invocation busy until its time is over.
 STORM = ("throttled", "server error before", "lost before", "unreachable", "slow", "conflict")
 
@@ -82,6 +88,9 @@ class Client:
     def transact_write_items(self, **arguments: Any) -> Any:
         return self._call("transact_write_items", arguments)
 
+    def batch_execute_statement(self, **arguments: Any) -> Any:
+        return self._call("batch_execute_statement", arguments)
+
     def batch_get_item(self, **arguments: Any) -> Any:
         return self._call("batch_get_item", arguments)
 
@@ -103,7 +112,7 @@ class Client:
             raise error("AccessDeniedException")
         self._before(fault, method, arguments)
         try:
-            answer = self._perform(method, arguments)
+            answer = self._perform(method, arguments, fault)
         except ClientError as refused:
             scheduler.log("  refused: %s", _reasons(refused))
             self._after(fault)
@@ -118,7 +127,7 @@ class Client:
         match fault:
             case "crash before":
                 self._crash()
-            case "throttled":
+            case "throttled" if method != "batch_execute_statement" or random.random() < 0.3:
                 raise error(random.choice(("ThrottlingException", "ProvisionedThroughputExceededException")))
             case "server error before":
                 raise error("InternalServerError", 500)
@@ -152,17 +161,44 @@ class Client:
             case _:
                 scheduler.sleep(random.random() * self._weather.latency)
 
-    def _perform(self, method: str, arguments: dict[str, Any]) -> Any:
+    def _perform(self, method: str, arguments: dict[str, Any], fault: str = "") -> Any:
+        if method == "batch_execute_statement":
+            return self._execute(arguments["Statements"], fault)
         call: Callable[..., Any] = getattr(self._database, method)
         if self._weather.refusing is not None and method == "transact_write_items":
             self._refuse(arguments["TransactItems"])
         return call(**arguments)
 
+    def _execute(self, statements: list[dict[str, Any]], fault: str) -> dict[str, Any]:
+        """What becomes of a batch, each statement of which is carried out by itself: some are turned away, or are
+        written although they say that they failed. Where nobody learns of it, any of them may be missing."""
+        random = self._scheduler.random
+        turned_away: dict[int, str] = {}
+        written_all_the_same: set[int] = set()
+        if fault in _OF_STATEMENTS or fault.endswith("after") or fault == "late":
+            for index in random.sample(
+                range(len(statements)), random.randint(fault in _OF_STATEMENTS, len(statements))
+            ):
+                turned_away[index] = random.choice(_OF_STATEMENTS.get(fault, ("InternalServerError",)))
+                if turned_away[index] == "InternalServerError" and random.random() < 0.5:
+                    written_all_the_same.add(index)
+        carried_out = [i for i in range(len(statements)) if i not in turned_away or i in written_all_the_same]
+        answers = {}
+        if carried_out:
+            done = self._database.batch_execute_statement(Statements=[statements[index] for index in carried_out])
+            answers = dict(zip(carried_out, done["Responses"], strict=True))
+        for index, code in turned_away.items():
+            answers[index] = {"Error": {"Code": code, "Message": code}}
+        responses = [answers[index] for index in range(len(statements))]
+        if self._scheduler.traced:
+            self._scheduler.log("  answers: %s", [each.get("Error", {}).get("Code", "OK") for each in responses])
+        return {"Responses": responses}
+
     def _later(self, method: str, arguments: dict[str, Any]) -> None:
         def perform() -> None:
             self._scheduler.log("%s %s  (carried out late)", method, _summary(arguments))
             try:
-                self._perform(method, arguments)
+                self._perform(method, arguments, "late")
             except ClientError as refused:
                 self._scheduler.log("  refused: %s", _reasons(refused))
 
@@ -216,6 +252,11 @@ def _summary(arguments: dict[str, Any]) -> str:
     """A call on one line of the trace."""
     if "TransactItems" in arguments:
         return ", ".join(_summary(action) for actions in arguments["TransactItems"] for action in actions.values())
+    if "Statements" in arguments:
+        return ", ".join(
+            " ".join([each["Statement"][:6], *(str(*value.values()) for value in each["Parameters"])])
+            for each in arguments["Statements"]
+        )
     if "RequestItems" in arguments:
         return str({table: len(request["Keys"]) for table, request in arguments["RequestItems"].items()})
     if "Item" in arguments:

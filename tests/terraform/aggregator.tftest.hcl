@@ -681,7 +681,7 @@ run "with_delivery_watermark_there_is_no_ledger" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[1].Action == ["dynamodb:UpdateItem"]
+    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[1].Action == ["dynamodb:UpdateItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"]
     error_message = aws_iam_role_policy.this.policy
   }
 
@@ -719,7 +719,7 @@ run "with_delivery_none_there_is_no_ledger" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[1].Action == ["dynamodb:DeleteItem", "dynamodb:UpdateItem"]
+    condition     = jsondecode(aws_iam_role_policy.this.policy).Statement[1].Action == ["dynamodb:DeleteItem", "dynamodb:UpdateItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"]
     error_message = aws_iam_role_policy.this.policy
   }
 

@@ -44,7 +44,6 @@ run "without_create_there_is_nothing_whatever_else_is_asked_for" {
       output.backfill,
       output.api_id,
       output.api_stage_name,
-      output.api_stage_arn,
       output.api_access_log_group_name,
       output.api_invoke_url,
       output.api_execution_arn,

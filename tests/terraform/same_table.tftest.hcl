@@ -336,6 +336,25 @@ run "of_its_own_source_the_function_may_write_rows_and_nothing_else" {
   }
 }
 
+run "of_its_own_source_the_function_may_not_write_statements" {
+  command = apply
+
+  module {
+    source = "./modules/aggregator"
+  }
+
+  variables {
+    source_stream_arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2025-01-01T00:00:00.000"
+    delivery          = "none"
+    aggregate_table   = { name = "orders", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders", hash_key = "id", key_prefix = "rows/" }
+  }
+
+  assert {
+    condition     = [for it in jsondecode(aws_iam_role_policy.this.policy).Statement : it.Action if it.Sid == "KeepRows"] == [["dynamodb:DeleteItem", "dynamodb:UpdateItem"]]
+    error_message = aws_iam_role_policy.this.policy
+  }
+}
+
 run "records_of_rows_do_not_invoke_the_function" {
   command = plan
 

@@ -11,12 +11,14 @@ from decimal import Decimal
 
 import pytest
 
-from benchmarks import engines, measure, own_work, plots, report, scale
+from benchmarks import api_latency, engines, measure, own_work, plots, prediction, report, scale, threads
 from benchmarks.cold_start import ColdStart
 from benchmarks.counts import Counts, count
 from benchmarks.report import Case, Results
 from benchmarks.subjects import OURS, SUBJECTS
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import BY_PRODUCT, WORKLOADS, Workload
+from scripts.cost.estimate import Request
+from scripts.cost.prices import Prices
 from tests.simulation.dynamodb import DynamoDB
 from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE
 
@@ -24,26 +26,26 @@ BY_NAME = {workload.name: workload for workload in WORKLOADS}
 
 #: Of the first two batches of 1,000 records: calls, transactions, single writes, write units, read units.
 COUNTS = {
-    ("retail", "none"): (1_355, 0, 1_355, 1_355, 0.0),
-    ("retail", "watermark"): (1_355, 0, 1_355, 1_355, 0.0),
+    ("retail", "none"): (55, 0, 1_355, 1_355, 0.0),
+    ("retail", "watermark"): (55, 0, 1_355, 1_355, 0.0),
     ("retail", "ledger"): (36, 36, 3_504, 7_008, 0.0),
-    ("retail-1", "none"): (1_345, 0, 1_345, 1_345, 0.0),
-    ("retail-1", "watermark"): (1_345, 0, 1_345, 1_345, 0.0),
+    ("retail-1", "none"): (55, 0, 1_345, 1_345, 0.0),
+    ("retail-1", "watermark"): (55, 0, 1_345, 1_345, 0.0),
     ("retail-1", "ledger"): (60, 34, 3_352, 6_678, 0.0),
-    ("retail-8", "none"): (2_966, 0, 2_966, 2_966, 0.0),
-    ("retail-8", "watermark"): (2_966, 0, 2_966, 2_966, 0.0),
+    ("retail-8", "none"): (119, 0, 2_966, 2_966, 0.0),
+    ("retail-8", "watermark"): (119, 0, 2_966, 2_966, 0.0),
     ("retail-8", "ledger"): (65, 65, 6_348, 12_696, 0.0),
     ("hot", "none"): (2, 0, 2, 2, 0.0),
     ("hot", "watermark"): (2, 0, 2, 2, 0.0),
     ("hot", "ledger"): (22, 22, 2_022, 4_044, 0.0),
-    ("distinct", "none"): (1_974, 0, 1_974, 1_974, 0.0),
-    ("distinct", "watermark"): (1_974, 0, 1_974, 1_974, 0.0),
+    ("distinct", "none"): (80, 0, 1_974, 1_974, 0.0),
+    ("distinct", "watermark"): (80, 0, 1_974, 1_974, 0.0),
     ("distinct", "ledger"): (66, 40, 3_974, 7_922, 0.0),
-    ("zipf", "none"): (802, 0, 802, 802, 0.0),
-    ("zipf", "watermark"): (802, 0, 802, 802, 0.0),
+    ("zipf", "none"): (33, 0, 802, 802, 0.0),
+    ("zipf", "watermark"): (33, 0, 802, 802, 0.0),
     ("zipf", "ledger"): (55, 29, 2_814, 5_602, 0.0),
-    ("changes", "none"): (377, 0, 377, 377, 0.0),
-    ("changes", "watermark"): (1_371, 0, 1_371, 1_371, 0.0),
+    ("changes", "none"): (193, 0, 377, 377, 0.0),
+    ("changes", "watermark"): (1_206, 0, 1_371, 1_371, 0.0),
     ("changes", "ledger"): (400, 7, 1_009, 1_629, 47.5),
     ("demo", "ledger"): (102, 65, 6_307, 12_614, 53.0),
 }
@@ -126,6 +128,58 @@ def test_own_work_is_measured_without_a_client(monkeypatch):
     assert found.deliveries["ledger"] > 0
 
 
+def test_entries_that_are_read_first_cost_reads_always_and_save_writes_only_of_what_comes_again():
+    calls, _, _, write_units, read_units = COUNTS["retail-1", "ledger"]
+    workload = BY_NAME["retail-1"]
+    assert prediction.counted(workload, read_first=False) == [(calls, write_units, read_units)] * 2
+    # 2,000 entries, a hundred a call: a read unit each, also of one that is not there.
+    assert prediction.counted(workload, read_first=True) == [(calls + 20, write_units, 2_000), (20, 0, 2_000)]
+
+
+def test_all_numbers_of_threads_take_turns_and_the_median_counts(monkeypatch):
+    def measured(endpoint: str, name: str, **arguments: object) -> measure.Measurement:
+        turns.append((name, arguments["workload"], arguments["threads"]))
+        return measure.Measurement(next(records), 1.0, 0.001, [], 0)
+
+    turns: list[tuple[str, object, object]] = []
+    records = iter([100, 200, 500, 300, 800, 700])
+    monkeypatch.setattr(threads, "measure", measured)
+    monkeypatch.setattr(threads, "THREADS", (1, 8))
+    monkeypatch.setattr(threads, "CASES", (("none", "hot"),))
+    assert threads.table(3, ("stub",)).splitlines()[-1] == (
+        "| stub | `none` | hot | 500 a second, 2 µs | 300 a second, 3 µs |"
+    )
+    assert [turn[1:] for turn in turns] == [("hot", 1), ("hot", 8)] * 3
+    assert len({name for name, _, _ in turns}) == 6
+
+
+def test_latencies_are_told_apart_from_what_the_emulator_takes():
+    # Of 100 times the 99th is the highest but one, and half of them lie below the middle.
+    through, direct = [2.0 * number for number in range(101)], [0.5 * number for number in range(101)]
+    kinds = {"one row": api_latency.Kind(through, direct, Request(read_units=0.5))}
+    assert "| one row | 100 ms | 198 ms | 25 ms | 50 ms | 75% | 3.56 USD |" in api_latency.table(kinds, Prices())
+
+
+def test_what_is_read_is_counted_in_units_of_eventually_consistent_reads(dynamodb):
+    counted = api_latency.Counted(dynamodb)
+    for name in ("small", "large"):
+        item = {"pk": {"S": "p"}, "sk": {"S": name}, "text": {"S": "x" * (10 if name == "small" else 5_000)}}
+        dynamodb.put_item(TableName=AGGREGATE_TABLE, Item=item)
+    keys = [{"pk": {"S": "p"}, "sk": {"S": name}} for name in ("small", "large")]
+    dynamodb.batch_get_item(RequestItems={AGGREGATE_TABLE: {"Keys": keys}})
+    assert (counted.calls, counted.read_units) == (1, 1.5)
+    dynamodb.query(
+        TableName=AGGREGATE_TABLE, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": "p"}}
+    )
+    assert (counted.calls, counted.read_units) == (2, 2.5)
+
+
+def test_a_latency_is_that_of_the_right_answer():
+    assert api_latency.milliseconds(lambda: 1, bool) >= 0
+    with pytest.raises(RuntimeError, match="no such answer"):
+        api_latency.milliseconds(lambda: 0, bool)
+
+
 def test_nothing_but_a_plot_needs_matplotlib():
     program = "import sys, benchmarks.compare; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=engines.ROOT, capture_output=True, text=True, check=True)
@@ -152,8 +206,16 @@ def test_the_memory_of_a_process_is_its_own_not_that_of_its_parent():
     assert len(before) > int(done.stdout)
 
 
-@pytest.mark.parametrize("long", ["backfill_under_load", "compare", "dashboard", "scale"])
+@pytest.mark.parametrize("long", ["backfill_under_load", "compare", "dashboard", "scale", "threads"])
 def test_a_measurement_that_takes_long_does_not_begin_when_it_is_asked_what_it_is(long):
     command = [sys.executable, "-m", f"benchmarks.{long}", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=engines.ROOT, timeout=60)
     assert (done.returncode, done.stdout.startswith("usage: ")) == (0, True), done.stderr
+
+
+def test_a_curve_is_plotted_by_what_a_record_costs():
+    small = Workload("small", "", (BY_PRODUCT,), scale.uniform(10, 100))
+    plotted = scale.plotted([scale.point(50, small, batch_size=50)])
+    assert plotted["write units"]["none"] == {50: 0.2}
+    assert plotted["write units"]["none"][50] < plotted["write units"]["ledger"][50]
+    assert all(list(points) == [50] for lines in plotted.values() for points in lines.values())

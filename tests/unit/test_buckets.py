@@ -32,7 +32,7 @@ def bucket(unit: str, zone: str = "UTC", retention_days: int | None = None) -> T
 )
 def test_units(unit, sort_key, start):
     london = bucket(unit, "Europe/London")
-    assert london.sort_keys(image(at="2010-12-01 08:26:59.999")) == [(sort_key, None)]
+    assert london.sort_keys(image(at="2010-12-01 08:26:59.999")) == ((sort_key, None),)
     assert london.start(sort_key) == start
 
 
@@ -47,8 +47,8 @@ def test_units(unit, sort_key, start):
     ],
 )
 def test_forms_of_one_instant_fall_into_one_bucket_of_the_zone(at: Any):
-    assert bucket("day").sort_keys(image(at=at)) == [("day#2010-12-01", None)]
-    assert bucket("day", "Europe/Paris").sort_keys(image(at=at)) == [("day#2010-12-02", None)]
+    assert bucket("day").sort_keys(image(at=at)) == (("day#2010-12-01", None),)
+    assert bucket("day", "Europe/Paris").sort_keys(image(at=at)) == (("day#2010-12-02", None),)
 
 
 def test_a_time_without_offset_is_local_time_and_the_earlier_reading_counts():
@@ -136,20 +136,29 @@ def test_what_is_no_zone_is_refused(name):
     [("5_minutes", "08:55"), ("10_minutes", "08:50"), ("15_minutes", "08:45"), ("30_minutes", "08:30")],
 )
 def test_parts_of_an_hour(unit, label):
-    assert bucket(unit).sort_keys(image(at="2010-12-01T08:59:59Z")) == [(f"{unit}#2010-12-01T{label}Z", None)]
+    assert bucket(unit).sort_keys(image(at="2010-12-01T08:59:59Z")) == ((f"{unit}#2010-12-01T{label}Z", None),)
 
 
 def test_several_units_are_one_row_each_and_expire_each_after_its_own_end():
     both = TimeBucket(AttributePath.parse("at"), ("day", "month"), UTC, 1)
     ends = [int(datetime(*end, tzinfo=UTC).timestamp()) for end in ((2010, 12, 3), (2011, 1, 2))]
     found = both.sort_keys(image(at="2010-12-01T08:26:00Z"))
-    assert found == [("day#2010-12-01", ends[0]), ("month#2010-12", ends[1])]
+    assert found == (("day#2010-12-01", ends[0]), ("month#2010-12", ends[1]))
     assert [both.start(sort_key) for sort_key, _ in found] == ["2010-12-01T00:00:00+00:00"] * 2
+
+
+def test_the_same_text_means_what_the_bucket_and_the_type_of_the_attribute_make_of_it():
+    day, paris, hour = bucket("day"), bucket("day", "Europe/Paris"), bucket("hour", retention_days=1)
+    for _ in range(2):
+        assert day.sort_keys({"at": {"S": "20101201"}}) == (("day#2010-12-01", None),)
+        assert day.sort_keys({"at": {"N": "20101201"}}) == (("day#1970-08-21", None),)
+        assert paris.sort_keys({"at": {"S": "20101201"}}) == (("day#2010-12-01", None),)
+        assert hour.sort_keys({"at": {"S": "20101201"}}) == (("hour#2010-12-01T00:00Z", 1_291_165_200 + 86_400),)
 
 
 def test_the_arrival_time_is_that_of_the_record():
     arrival = TimeBucket(None, ("day",), time_zone("Europe/Paris"), None)
-    assert arrival.sort_keys(image(), 1291246200) == [("day#2010-12-02", None)]
+    assert arrival.sort_keys(image(), 1291246200) == (("day#2010-12-02", None),)
     with pytest.raises(UnusableItem, match=r"arrival time is not known: only the stream record .* declare a time attr"):
         arrival.sort_keys(image())
 

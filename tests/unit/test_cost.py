@@ -22,7 +22,7 @@ from benchmarks.cost import DEMO, Agreement, Counter, agreement_table, agreement
 from benchmarks.subjects import Context
 from scripts.cost import load, units
 from scripts.cost.__main__ import main
-from scripts.cost.estimate import LOG_BYTES, SECONDS, Traffic, batch_of, bill, total
+from scripts.cost.estimate import LOG_BYTES, SECONDS, Request, Traffic, batch_of, bill, million, total
 from scripts.cost.load import LoadError, Mix, Write
 from scripts.cost.prices import Prices, PricesError
 from scripts.cost.sizes import item_bytes
@@ -327,3 +327,16 @@ def test_a_sample_of_items_that_cannot_be_used_or_have_no_key_is_refused():
 def test_prices_that_are_none_are_refused(text, message):
     with pytest.raises(PricesError, match=message):
         Prices.read(text)
+
+
+@pytest.mark.parametrize(
+    ("request_", "usd"),
+    [
+        # 3.50 for the requests, and a write unit each.
+        (Request(write_units=1), 4.125),
+        # Half a read unit, an invocation, and 10 ms of 512 MB.
+        (Request(read_units=0.5, gb_seconds=0.005), 3.5 + 0.0625 + 0.2 + 0.066667),
+    ],
+)
+def test_a_million_requests_are_charged_by_what_each_spends(request_: Request, usd: float) -> None:
+    assert total(million(request_, Prices())) == pytest.approx(usd)

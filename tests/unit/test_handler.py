@@ -13,6 +13,7 @@ from aggregator import handler
 from aggregator.handler import SAFETY_MARGIN, Aggregator, ConfigurationError
 from aggregator.ledger import DamagedEntry
 from tests.support.function import environment
+from tests.support.stack import Stack
 from tests.support.stream import SourceTable, event
 from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE, entries, rows, scan
 
@@ -174,6 +175,21 @@ def test_a_bad_item_is_quarantined_and_the_others_of_its_batch_are_counted(dynam
     deliver(source.put("bad", **order("tea", 4)))
     assert rows(dynamodb)["by_product#tea", "all"]["orders"] == "3"
     assert scan(dynamodb, LEDGER_TABLE, IndexName="quarantined") == []
+
+
+def test_half_of_a_surrogate_pair_in_key_and_group_is_counted_and_stops_nothing():
+    # JSON can write it, and DynamoDB Local keeps it; UTF-8 has nothing for it.
+    last = {"function": "last", "value": "product", "order_by": "quantity"}
+    sales = {
+        "spread": {"group_by": ["product"], "write_shards": 3, "measures": {"orders": {"function": "count"}}},
+        "total": {"measures": {"products": {"function": "distinct", "value": "product"}, "latest": last}},
+    }
+    stack = Stack(sales)
+    stack.put("1\ud800", **order("a\ud800" * 150))
+    stack.put("2", **order("tea", 2))
+    found = stack.rows()
+    assert {key[0].split("#")[1][:2] for key in found if key[0].startswith("spread")} == {"a\ud800", "te"}
+    assert {name: found["total", "all"][name] for name in ("products", "latest")} == {"products": "2", "latest": "tea"}
 
 
 def test_an_item_that_turns_bad_is_taken_back(dynamodb, deliver):

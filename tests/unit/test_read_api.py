@@ -715,6 +715,16 @@ def table_of(answer):
     return list(csv.reader(io.StringIO(answer.body, newline="")))
 
 
+def test_groups_with_half_of_a_surrogate_pair_are_read_in_pages_and_have_a_question_mark_in_csv(shop):
+    for number, product in enumerate(("a\ud800", "b", "\udc00"), 1):
+        shop.order(number, product=product, price=str(number))
+    groups = "/aggregates/ranking/groups?at=2026-01"
+    products = [[row["group"]["product"] for row in page] for page in shop.pages(f"{groups}&limit=1")]
+    assert products == [["\udc00"], ["b"], ["a\ud800"]]
+    lines = table_of(shop.get(f"{groups}&format=csv&measures=orders"))[1:]
+    assert [line[0] for line in lines] == ["?", "b", "a?"]
+
+
 def test_rows_as_csv_have_a_column_for_each_measure_and_quantile(shop):
     shop.order(1, price="2.50")
     shop.order(2, price="-7.25", buyer='bob "b", the\nsecond', at="2026-01-05T13:00:00Z")
@@ -852,6 +862,32 @@ def test_of_a_fault_the_client_learns_the_requests_id_and_the_log_where_it_was(s
     caplog.set_level(logging.DEBUG)
     shop.get(ROWS)
     assert "secret" in caplog.text
+
+
+def test_each_answer_has_the_headers_that_browsers_ask_of_another_origin():
+    given = {"Access-Control-Allow-Origin": "https://shop.example.com", "Access-Control-Expose-Headers": "ETag"}
+    shop = Shop(CORS_HEADERS=json.dumps(given))
+    shop.order(1)
+    tag = shop.get(ROWS).headers["ETag"]
+    answers = [
+        shop.get(ROWS),
+        shop.get(ROWS, If_None_Match=tag),
+        shop.get(f"{ROWS}&format=csv"),
+        shop.get("/aggregates"),
+        shop.get("/aggregates/unknown"),
+        shop.get(f"{ROWS}&limit=0"),
+    ]
+    for error in (table.TableBusy(), KeyError("secret")):
+        failing(shop, error)
+        answers.append(shop.get(ROWS))
+    assert [it.status for it in answers] == [200, 304, 200, 200, 404, 400, 503, 500]
+    for it in answers:
+        assert given.items() <= it.headers.items()
+        assert "Cache-Control" in it.headers
+
+
+def test_without_another_origin_there_are_no_headers_for_it(shop):
+    assert not [name for name in shop.get(ROWS).headers if name.startswith("Access-Control-")]
 
 
 class Reluctant:

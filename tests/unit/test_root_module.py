@@ -48,3 +48,8 @@ def test_rows_are_read_by_what_keeps_them(modules, name):
 @pytest.mark.parametrize("name", [*AS_THE_FUNCTION_THAT_KEEPS_THE_ROWS, "kms_key_arn"])
 def test_a_backfill_is_done_by_what_keeps_the_rows(modules, name):
     assert modules["backfill"][name] == modules["aggregator"][name] == f"${{var.{name}}}"
+
+
+@pytest.mark.parametrize("name", ["cors", "web_acl"])
+def test_what_stands_before_the_api_is_handed_on(modules, name):
+    assert modules["api"][name] == f"${{var.api.{name}}}"

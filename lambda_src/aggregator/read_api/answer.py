@@ -241,6 +241,8 @@ def _line(cells: Iterable[Any]) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, str):
+        # Half of a surrogate pair, which JSON can write, is nothing that UTF-8 has: a question mark stands for it.
+        value = value.encode(errors="replace").decode()
         # A text that a spreadsheet would run is made a text for it too. Numbers stay numbers, negative ones as well.
         return f"'{value}" if value.startswith(_FORMULA) else value
     if value is None:

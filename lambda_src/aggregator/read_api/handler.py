@@ -1,5 +1,6 @@
 """The Lambda function of the read API: wiring and logging."""
 
+import json
 import logging
 import os
 import time
@@ -43,7 +44,7 @@ class ReadApi:
         1970.
 
         AGGREGATES and AGGREGATE_TABLE are needed, APPEND_ONLY and ROW_SCHEMA may be set: all as the function that keeps
-        the rows has them. Raises ``ValueError``.
+        the rows has them. CORS_HEADERS may be set: headers that each answer has, in JSON. Raises ``ValueError``.
         """
         missing = [name for name in ("AGGREGATES", "AGGREGATE_TABLE") if not environment.get(name)]
         if missing:
@@ -53,10 +54,15 @@ class ReadApi:
         )
         schema = RowSchema.parse(environment.get("ROW_SCHEMA") or "{}")
         self._table = Table(connect(), environment["AGGREGATE_TABLE"], schema)
+        self._cors_headers = json.loads(environment.get("CORS_HEADERS") or "{}")
         self._now = now
 
     def handle(self, event: Mapping[str, Any]) -> answer.Answer:
         """Answer the event of a Lambda proxy integration."""
+        given = self._answer(event)
+        return {**given, "headers": {**given["headers"], **self._cors_headers}}
+
+    def _answer(self, event: Mapping[str, Any]) -> answer.Answer:
         try:
             request = parse(event, self._definition)
             if isinstance(request, ListAggregates):

@@ -97,7 +97,7 @@ class RowsOfGroup:
     def going_on(self, position: Sequence[str]) -> "RowsOfGroup":
         """The same behind a position that was given out. Raises ``ValueError`` for one that cannot have been."""
         (after,) = position
-        if not self.first <= after <= self.last or len(after.encode()) > _MAX_SORT_KEY_BYTES:
+        if not self.first <= after <= self.last or len(keys.utf8(after)) > _MAX_SORT_KEY_BYTES:
             raise ValueError("a position outside the range")
         return replace(self, after=after)
 
@@ -123,7 +123,7 @@ class GroupsOfBucket:
     def going_on(self, position: Sequence[str]) -> "GroupsOfBucket":
         """The same behind a position that was given out. Raises ``ValueError`` for one that cannot have been."""
         number, pk = position
-        if not is_group(self.aggregate, pk) or len(pk.encode()) > MAX_PARTITION_KEY_BYTES:
+        if not is_group(self.aggregate, pk) or len(keys.utf8(pk)) > MAX_PARTITION_KEY_BYTES:
             raise ValueError("a position of another aggregate")
         return replace(self, after=(_number(number), pk))
 
@@ -149,12 +149,14 @@ def page_token(query: RowQuery, position: Sequence[str]) -> str:
 
     Lines, not JSON, whose escapes could make of a key more than API Gateway takes in an address and in a header.
     """
-    return base64.urlsafe_b64encode("\n".join([_digest(query, position), *position]).encode()).decode().rstrip("=")
+    text = keys.utf8("\n".join([_digest(query, position), *position]))
+    return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
 
 def _going_on(query: RowQuery, token: str) -> RowQuery:
     try:
-        text = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True).decode()
+        encoded = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True)
+        text = encoded.decode(errors="surrogatepass")
         # The last part of a position may have line breaks of its own.
         digest, *position = text.split("\n", 2)
         if digest == _digest(query, position):
