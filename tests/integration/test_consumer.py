@@ -3,17 +3,26 @@
 Whoever calls it has Terraform and git and no other program (the fixture ``git_stack``).
 """
 
+import uuid
+from base64 import b64encode
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scripts.build import PACKAGE
 from scripts.stack import Stack, StackError
 from tests.integration.pipeline import Pipeline, eventually
 
 pytestmark = pytest.mark.localstack
 
+FROM_S3 = """
+module "sales" {
+  package_object = { bucket = "%s", key = "aggregator.zip", version_id = "%s" }
+}
+"""
 NEEDS_PYTHON = """
 resource "terraform_data" "this" {
   provisioner "local-exec" {
@@ -64,6 +73,34 @@ def test_the_domain_name_leads_to_the_stage(git_stack: Stack, client: Callable[[
     mappings = client("apigateway").get_base_path_mappings(domainName=name)["items"]
     assert mappings == [{"basePath": "sales", "restApiId": api["id"], "stage": api["stage"]}]
     assert api["url"] == f"https://{name}/sales"
+
+
+def test_the_package_can_be_an_object_in_s3(git_stack: Stack, client: Callable[[str], Any]):
+    sales = Pipeline(client, git_stack.outputs())
+    name = git_stack.outputs()["function_name"]
+    bucket = f"packages-{uuid.uuid4().hex[:12]}"
+    client("s3").create_bucket(Bucket=bucket)
+    client("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    stored = client("s3").put_object(Bucket=bucket, Key="aggregator.zip", Body=PACKAGE.read_bytes())
+    override = git_stack.configuration / "package_override.tf"
+    override.write_text(FROM_S3 % (bucket, stored["VersionId"]))
+    before = client("lambda").get_function_configuration(FunctionName=name)["RevisionId"]
+    git_stack.apply()
+    deployed = client("lambda").get_function_configuration(FunctionName=name)
+    assert deployed["RevisionId"] != before
+    assert deployed["CodeSha256"] == b64encode(sha256(PACKAGE.read_bytes()).digest()).decode()
+    sales.put(
+        order_id={"S": "from S3"},
+        product={"S": "coffee"},
+        quantity={"N": "1"},
+        unit_price={"N": "4"},
+        ordered_at={"S": "2026-07-01T12:00:00Z"},
+        customer_id={"S": "customer 1"},
+    )
+    row = ("sales_by_product_day#coffee", "day#2026-07-01")
+    eventually(lambda: (sales.row(*row) or {}).get("orders") == "1", sales.rows)
+    assert git_stack.plan() == ""
+    override.unlink()
 
 
 def test_a_definition_that_only_the_function_can_refuse_fails_the_apply_with_every_place(git_stack: Stack):

@@ -47,6 +47,7 @@ def test_the_commands_of_the_test_job_pass(tmp_path: Path):
         ["terraform", "init"],
         ["terraform", "apply"],
         ["python", "-m"],
+        ["terraform", "plan"],
         ["terraform", "destroy"],
     ]
 
