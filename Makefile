@@ -3,7 +3,7 @@
 PYTHON     := .venv/bin/python
 TERRAFORM  := $(PYTHON) scripts/terraform
 # Every folder that is a Terraform module by itself.
-MODULES    := . $(wildcard modules/*) $(wildcard examples/*) examples/existing-table/owner
+MODULES    := . $(wildcard modules/*) $(patsubst %/,%,$(wildcard examples/*/)) examples/existing-table/owner
 
 .DEFAULT_GOAL := help
 

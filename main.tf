@@ -72,6 +72,7 @@ module "api" {
   range_key              = var.source_table.range_key
   reserved_key_prefix    = local.tables.aggregate_table.key_prefix
   attributes             = var.api.attributes
+  methods                = var.api.methods
   authorization          = var.api.authorization
   authorizer             = var.api.authorizer
   api_key                = var.api.api_key

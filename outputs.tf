@@ -141,7 +141,7 @@ output "api_access_log_group_name" {
 }
 
 output "api_invoke_url" {
-  description = "URL of the API, of its domain name where there is one: items are posted to <this>/items, and rows read below <this>/aggregates."
+  description = "URL of the API, of its domain name where there is one: items are written at <this>/items and <this>/batch, and rows read below <this>/aggregates."
   value       = one(module.api[*].invoke_url)
 }
 
@@ -151,8 +151,13 @@ output "api_domain_target" {
 }
 
 output "api_execution_arn" {
-  description = "ARN to allow execute-api:Invoke on, so that a principal may post items."
+  description = "ARN to allow execute-api:Invoke on, so that a principal may post items one at a time. Null: api.methods has no POST."
   value       = one(module.api[*].execution_arn)
+}
+
+output "api_write_execution_arns" {
+  description = "ARNs to allow execute-api:Invoke on, so that a principal may write items, by method; docs/api.md has such policies."
+  value       = one(module.api[*].write_execution_arns)
 }
 
 output "api_read_execution_arns" {
@@ -176,12 +181,12 @@ output "api_read_log_group_name" {
 }
 
 output "api_role_name" {
-  description = "Name of the role with which the API puts items."
+  description = "Name of the role with which the API writes items."
   value       = one(module.api[*].role_name)
 }
 
 output "api_role_arn" {
-  description = "ARN of the role with which the API puts items."
+  description = "ARN of the role with which the API writes items."
   value       = one(module.api[*].role_arn)
 }
 

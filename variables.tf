@@ -324,7 +324,8 @@ variable "api" {
       - `pattern`: of type S, regular expression that has a match in the text; with ^ and $ it is the whole text.
       - `min_length`, `max_length`: of type S, fewest and most characters; `enum`: the texts that are allowed.
       - `minimum`, `maximum`: of type N, least and greatest number, both allowed.
-    - `authorization`: who may post items: AWS_IAM demands a request signed by a principal with execute-api:Invoke, COGNITO_USER_POOLS a token of a user pool, CUSTOM asks a function; NONE lets everybody in.
+    - `methods`: ways of writing: POST, one new item; BATCH, up to 25 new items, all or nothing; PUT and DELETE, one item by its key. See docs/api.md.
+    - `authorization`: who may write items: AWS_IAM demands a request signed by a principal with execute-api:Invoke, COGNITO_USER_POOLS a token of a user pool, CUSTOM asks a function; NONE lets everybody in.
     - `authorizer`: for COGNITO_USER_POOLS `user_pool_arns`, and the scopes of which a token needs one, `write_scopes` and `read_scopes`; for CUSTOM `function`, its `arn` and the `type` of its event, REQUEST or TOKEN, `identity_sources`, where it is found who calls, and `result_ttl_seconds`, how long an answer holds. See docs/api.md.
     - `api_key`: {} wants an API key in each request, on top of the authorization. `key_ids`: ids of existing keys, by a name for each client; for each key a `quota`, `limit` requests in a `period` of DAY, WEEK or MONTH, and `throttle`, `rate_limit` and `burst_limit`.
     - `access_log`: whether there is a line in JSON for each request, without bodies, in a log group of its own; retention and key are as those of the functions' logs. API Gateway writes it with the CloudWatch role of the account and region (aws_api_gateway_account), which has to be set; the module leaves it alone, because all APIs share it.
@@ -352,6 +353,7 @@ variable "api" {
       minimum    = optional(number)
       maximum    = optional(number)
     })), {})
+    methods       = optional(set(string), ["POST"])
     authorization = optional(string, "AWS_IAM")
     authorizer = optional(object({
       user_pool_arns     = optional(set(string), [])

@@ -1,4 +1,4 @@
-"""Posts items to the API and reads rows, signed as AWS_IAM authorization demands, on LocalStack or on AWS."""
+"""Writes items by the API and reads rows, signed as AWS_IAM authorization demands, on LocalStack or on AWS."""
 
 from __future__ import annotations
 
@@ -48,15 +48,22 @@ class ApiClient:
 
     def post_item(self, item: dict[str, Any] | str, content_type: str = "application/json") -> Answer:
         """POST an item, or a body as it stands. Floats are written in the shortest form that gives the same number."""
-        body = item if isinstance(item, str) else json.dumps(item)
-        answer = self._send(AWSRequest("POST", f"{self._url}/items", {"Content-Type": content_type}, body.encode()))
+        return self.write("POST", "/items", item, **{"Content-Type": content_type})
+
+    def write(self, method: str, path: str, body: dict[str, Any] | str | None = None, **headers: str) -> Answer:
+        """Send a body as :meth:`post_item` does, or none, to a path whose keys are percent-encoded.
+
+        An underscore in the name of a header is a hyphen.
+        """
+        text = body if isinstance(body, str) else "" if body is None else json.dumps(body)
+        named = {"Content-Type": "application/json", **_hyphenated(headers)}
+        answer = self._send(AWSRequest(method, f"{self._url}{path}", named, text.encode()))
         return Answer(answer.status_code, json.loads(answer.content or "null"))
 
     def get(self, path: str, parameters: Mapping[str, str] | None = None, **headers: str) -> Text:
         """GET a path such as ``/aggregates``. An underscore in the name of a header is a hyphen."""
-        named = {name.replace("_", "-"): text for name, text in headers.items()}
         query = f"?{urlencode(parameters, quote_via=quote)}" if parameters else ""
-        answer = self._send(AWSRequest("GET", f"{self._url}{path}{query}", named))
+        answer = self._send(AWSRequest("GET", f"{self._url}{path}{query}", _hyphenated(headers)))
         return Text(
             answer.status_code,
             {name.lower(): text for name, text in answer.headers.items()},
@@ -70,3 +77,7 @@ class ApiClient:
     def _send(self, request: AWSRequest) -> Any:
         self.sign(request)
         return self._http.send(request.prepare())
+
+
+def _hyphenated(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): text for name, text in headers.items()}

@@ -44,6 +44,7 @@ module "retail" {
 
   create_api = true
   api = {
+    methods = ["POST", "BATCH", "PUT", "DELETE"]
     attributes = {
       invoice_no   = { type = "S" }
       line_no      = { type = "N" }

@@ -15,7 +15,13 @@ locals {
   # The methods of each path, and the headers that they read.
   cors_routes = {
     for path, it in merge(
-      { items = { resource_id = aws_api_gateway_resource.items.id, methods = ["POST"], headers = ["Content-Type"] } },
+      {
+        for path in toset(values(local.operations)[*].path) : path => {
+          resource_id = local.write_resource_ids[path]
+          methods     = [for it in local.operations : it.http_method if it.path == path]
+          headers     = distinct(concat(["Content-Type"], flatten([for it in local.operations : it.headers if it.path == path])))
+        }
+      },
       {
         for route in local.read_routes : local.read_paths[route] => {
           resource_id = local.read_resource_ids[route]

@@ -9,7 +9,11 @@ locals {
   gateway_responses = {
     BAD_REQUEST_BODY = {
       status_code = "400"
-      template    = "{\"error\":{\"code\":\"INVALID_BODY\",\"message\":\"The body is not a valid item: $context.error.validationErrorString\"}}"
+      template    = "{\"error\":{\"code\":\"INVALID_BODY\",\"message\":\"The body is not valid: $context.error.validationErrorString\"}}"
+    }
+    REQUEST_TOO_LARGE = {
+      status_code = "413"
+      template    = "{\"error\":{\"code\":\"REQUEST_TOO_LARGE\",\"message\":\"The body is above 10 MB, which is API Gateway's limit. Nothing was stored.\"}}"
     }
     DEFAULT_4XX = {
       status_code = null
@@ -30,7 +34,7 @@ resource "aws_api_gateway_rest_api" "this" {
   # checkov:skip=CKV_AWS_237:The API's id is in its address, so whoever calls it has to change in any order.
 
   name        = local.api_name
-  description = "Puts items into ${var.table.name}${var.read == null ? "" : " and reads rows of ${var.read.rows.environment["AGGREGATE_TABLE"]}"}."
+  description = "Writes items of ${var.table.name}${var.read == null ? "" : " and reads rows of ${var.read.rows.environment["AGGREGATE_TABLE"]}"}."
   tags        = var.tags
 
   disable_execute_api_endpoint = try(var.domain.disable_execute_api_endpoint, false)
@@ -60,7 +64,7 @@ resource "aws_api_gateway_gateway_response" "this" {
 }
 
 ################################################################################
-# Role: puts items into one table
+# Role: writes items of one table
 ################################################################################
 
 resource "aws_iam_role" "this" {
@@ -87,17 +91,17 @@ resource "aws_iam_role_policy" "this" {
     Version = "2012-10-17"
     Statement = concat(
       [{
-        Sid      = "PutItems"
+        Sid      = "WriteItems"
         Effect   = "Allow"
-        Action   = "dynamodb:PutItem"
+        Action   = local.write_actions
         Resource = var.table.arn
       }],
-      # The model refuses such a body already. This does not rest on how a pattern is read.
+      # The model and the templates refuse such keys already. This does not rest on how a pattern is read.
       [
         for statement in [{
-          Sid       = "PutNoRows"
+          Sid       = "WriteNoRows"
           Effect    = "Deny"
-          Action    = "dynamodb:PutItem"
+          Action    = local.write_actions
           Resource  = var.table.arn
           Condition = { "ForAnyValue:StringLike" = { "dynamodb:LeadingKeys" = ["${var.reserved_key_prefix}*"] } }
         }] : statement if var.reserved_key_prefix != ""
@@ -141,7 +145,7 @@ resource "aws_api_gateway_deployment" "this" {
     aws_api_gateway_gateway_response.this,
     aws_api_gateway_integration.read,
     aws_api_gateway_integration_response.preflight,
-    aws_api_gateway_integration_response.post_item,
+    aws_api_gateway_integration_response.write,
   ]
 }
 

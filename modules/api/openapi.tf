@@ -3,24 +3,50 @@
 locals {
   openapi_error = { description = "{\"error\": {\"code\", \"message\"}}", content = { "application/json" = { schema = { "$ref" = "#/components/schemas/Error" } } } }
 
-  openapi_post = {
-    post = {
-      security    = local.security.write
-      summary     = "Put one item into the table."
-      operationId = "post_item"
-      requestBody = {
-        required = true
-        content  = { "application/json" = { schema = { for name, value in local.json_schema : name => value if name != "$schema" } } }
-      }
-      responses = merge(
-        { for status in ["400", "401", "403", "409", "415", "429", "500", "502", "503"] : status => local.openapi_error },
+  openapi_headers = {
+    "If-Match"        = { schema = { type = "string", enum = ["*"] }, description = "*: only where there is an item with this key." }
+    "If-None-Match"   = { schema = { type = "string", enum = ["*"] }, description = "*: only where there is no item with this key." }
+    "Idempotency-Key" = { schema = { type = "string", pattern = "^[A-Za-z0-9_-]{1,36}$" }, description = "A name for this batch: sent again within 10 minutes, it is not stored again." }
+  }
+  openapi_writes = {
+    for method, it in local.operations : method => {
+      path = "/${it.path}"
+      operation = merge(
         {
-          "201" = {
-            description = "Stored. A string key that was not sent is the request_id."
-            content     = { "application/json" = { schema = { type = "object", required = ["request_id"], properties = { request_id = { type = "string" } } } } }
-          }
+          security    = local.security.write
+          operationId = { POST = "post_item", BATCH = "post_batch", PUT = "put_item", DELETE = "delete_item" }[method]
+          summary = {
+            POST   = "Put one new item into the table."
+            BATCH  = "Put new items into the table, all or nothing."
+            PUT    = "Create or replace one item."
+            DELETE = "Delete one item; it is deleted as well where there is none."
+          }[method]
+          parameters = concat(
+            [for key in local.keys : { name = key.name, in = "path", required = true, description = "The item's ${key.name}.", schema = local.properties[key.name] } if it.path == local.item_path],
+            [for name in it.headers : merge({ name = name, in = "header" }, local.openapi_headers[name]) if method != "DELETE" || name == "If-Match"],
+          )
+          responses = merge(
+            { for status in concat(["400", "401", "403", "413", "415", "429", "500", "502", "503"], it.statuses) : status => local.openapi_error if status != "201" },
+            {
+              for status in [for status in concat([it.stored], it.statuses) : status if startswith(status, "2")] : status => {
+                description = {
+                  POST   = "Stored. A string key that was not sent is the request_id."
+                  BATCH  = "All are stored."
+                  PUT    = status == "201" ? "Created." : "Replaced."
+                  DELETE = "Deleted, or not there."
+                }[method]
+                content = { "application/json" = { schema = { type = "object", required = ["request_id"], properties = { request_id = { type = "string" } } } } }
+              }
+            },
+          )
         },
+        { for name, schema in local.json_schemas : "requestBody" => { required = true, content = { "application/json" = { schema = schema } } } if name == method },
       )
+    }
+  }
+  openapi_write_paths = {
+    for path in distinct(values(local.openapi_writes)[*].path) : path => {
+      for method, it in local.openapi_writes : lower(local.operations[method].http_method) => it.operation if it.path == path
     }
   }
 
@@ -143,7 +169,7 @@ locals {
     info    = { title = local.api_name, version = "1", description = aws_api_gateway_rest_api.this.description }
     servers = [{ url = local.url }]
     paths = merge(
-      { "/items" = local.openapi_post },
+      local.openapi_write_paths,
       local.openapi_lists,
       {
         for name, aggregate in local.read_aggregates : "/aggregates/${name}/rows" => {

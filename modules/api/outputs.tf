@@ -19,7 +19,7 @@ output "access_log_group_name" {
 }
 
 output "invoke_url" {
-  description = "URL of the API, of its domain name where there is one: items are posted to <this>/items, and rows read below <this>/aggregates."
+  description = "URL of the API, of its domain name where there is one: items are written at <this>/items and <this>/batch, and rows read below <this>/aggregates."
   value       = local.url
 }
 
@@ -29,8 +29,16 @@ output "domain_target" {
 }
 
 output "execution_arn" {
-  description = "ARN to allow execute-api:Invoke on, so that a principal may post items."
-  value       = "${aws_api_gateway_stage.this.execution_arn}/POST/items"
+  description = "ARN to allow execute-api:Invoke on, so that a principal may post items one at a time. Null: methods has no POST."
+  value       = contains(var.methods, "POST") ? "${aws_api_gateway_stage.this.execution_arn}/POST/items" : null
+}
+
+output "write_execution_arns" {
+  description = "ARNs to allow execute-api:Invoke on, so that a principal may write items, by method."
+  value = {
+    for method, it in local.operations :
+    method => "${aws_api_gateway_stage.this.execution_arn}/${it.http_method}/${it.path == local.item_path ? "items/*" : it.path}"
+  }
 }
 
 output "read_execution_arns" {
@@ -59,11 +67,11 @@ output "openapi" {
 }
 
 output "role_name" {
-  description = "Name of the role with which the API puts items."
+  description = "Name of the role with which the API writes items."
   value       = aws_iam_role.this.name
 }
 
 output "role_arn" {
-  description = "ARN of the role with which the API puts items."
+  description = "ARN of the role with which the API writes items."
   value       = aws_iam_role.this.arn
 }

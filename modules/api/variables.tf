@@ -20,7 +20,7 @@ variable "name" {
 }
 
 variable "table" {
-  description = "Name and ARN of the table that items are put into."
+  description = "Name and ARN of the table whose items are written."
   type        = object({ name = string, arn = string })
   nullable    = false
 
@@ -63,7 +63,7 @@ variable "attributes" {
     - `min_length`, `max_length`: of type S, fewest and most characters.
     - `enum`: of type S, the texts that are allowed.
     - `minimum`, `maximum`: of type N, least and greatest number, both allowed.
-    A key of type S that is not sent is made by the server; a key of type N always has to be sent.
+    A key of type S that is not sent with POST is made by the server; a key of type N always has to be sent.
   EOT
   type = map(object({
     type       = string
@@ -143,8 +143,25 @@ variable "attributes" {
   }
 }
 
+variable "methods" {
+  description = "Ways of writing: POST (one new item, /items), BATCH (up to 25 new items, all or nothing, /batch), PUT and DELETE (one item by its key, /items/<hash key>/<range key>). The role may do what they need and nothing else."
+  type        = set(string)
+  default     = ["POST"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.methods) > 0 && length(setsubtract(var.methods, ["POST", "BATCH", "PUT", "DELETE"])) == 0
+    error_message = "methods: use at least one of \"POST\", \"BATCH\", \"PUT\" and \"DELETE\"."
+  }
+
+  validation {
+    condition     = !contains(var.methods, "PUT") || length([for key in [var.hash_key, var.range_key] : key.name if key == null ? false : try(anytrue([for field in ["pattern", "min_length", "max_length", "enum", "minimum", "maximum"] : var.attributes[key.name][field] != null]), false)]) == 0
+    error_message = "methods: PUT takes the keys from the path, where nothing checks more than DynamoDB does. Leave out PUT, or the restrictions of ${join(", ", [for key in [var.hash_key, var.range_key] : key.name if key == null ? false : try(anytrue([for field in ["pattern", "min_length", "max_length", "enum", "minimum", "maximum"] : var.attributes[key.name][field] != null]), false)])}."
+  }
+}
+
 variable "authorization" {
-  description = "Who may post items: AWS_IAM demands a request signed by a principal with execute-api:Invoke, COGNITO_USER_POOLS a token of a user pool, CUSTOM asks a function (both by authorizer); NONE lets everybody in."
+  description = "Who may write items: AWS_IAM demands a request signed by a principal with execute-api:Invoke, COGNITO_USER_POOLS a token of a user pool, CUSTOM asks a function (both by authorizer); NONE lets everybody in."
   type        = string
   default     = "AWS_IAM"
   nullable    = false
@@ -159,7 +176,7 @@ variable "authorizer" {
   description = <<-EOT
     What decides where authorization, for writing or for reading, is COGNITO_USER_POOLS or CUSTOM.
     - `user_pool_arns`: ARNs of the Cognito user pools whose tokens are taken.
-    - `write_scopes`, `read_scopes`: an access token needs one of these scopes to post items, and to read. Left out: any token of the pools will do.
+    - `write_scopes`, `read_scopes`: an access token needs one of these scopes to write items, and to read. Left out: any token of the pools will do.
     - `function`: the function that CUSTOM asks: its `arn`, with alias or version or without, and the `type` of event that it takes: REQUEST (the request) or TOKEN (one header).
     - `identity_sources`: where CUSTOM finds who calls, method.request.header.<name> or method.request.querystring.<name>. A request without one of them is refused with 401, and the function not asked. TOKEN has one header.
     - `result_ttl_seconds`: how long the function's policy holds for the same identity, for all paths and methods; 0 asks for each request. It has to allow all that the caller may do, or be 0.
@@ -412,7 +429,7 @@ variable "throttling_burst_limit" {
 
 variable "read" {
   description = <<-EOT
-    Reading of rows: GET /aggregates and below. Null: the API only takes items.
+    Reading of rows: GET /aggregates and below. Null: the API only writes items.
     - `rows`: the output `reading` of modules/aggregator: what the rows are, and where.
     - `authorization`: who may read: AWS_IAM, COGNITO_USER_POOLS, CUSTOM or NONE, as for writing.
     - `throttling`: limits for reads apart from those of the stage, for each path: `rate_limit`, requests a second on average, and `burst_limit`, requests at once; more are answered with 429. Left out: the stage's.

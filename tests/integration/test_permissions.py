@@ -7,6 +7,7 @@ deployed stack, and compared with the policy that Terraform has given the role.
 import base64
 import gzip
 import json
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,7 +18,7 @@ from aggregator.backfill import Backfill
 from aggregator.handler import Aggregator
 from aggregator.read_api.handler import ReadApi
 from tests.integration.pipeline import Pipeline, keys, order_line
-from tests.support.permissions import Permission, Recorder, given, refused
+from tests.support.permissions import IN_TRANSACTION, Permission, Recorder, given, refused
 from tests.support.read_api import event
 
 pytestmark = pytest.mark.localstack
@@ -89,14 +90,12 @@ class Stack:
     def __init__(self, pipeline: Pipeline, client: Callable[[str], Any], new_client: Callable[[str], Any]) -> None:
         self.client = client
         self._new_client = new_client
-        self._name = pipeline.outputs["function_name"].removesuffix("-aggregator")
+        self.name = pipeline.outputs["function_name"].removesuffix("-aggregator")
         self.stream_arn = pipeline.outputs["source_stream_arn"]
         self.recorder = Recorder(self.stream_arn.split("/stream/")[0])
 
     def configuration(self, function: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.client("lambda").get_function_configuration(
-            FunctionName=f"{self._name}-{function}"
-        )
+        found: dict[str, Any] = self.client("lambda").get_function_configuration(FunctionName=f"{self.name}-{function}")
         return found
 
     def environment(self, function: str) -> dict[str, str]:
@@ -108,7 +107,7 @@ class Stack:
 
     def compare(self, function: str) -> None:
         """What was called so far with what the role of a function gives."""
-        policy = policy_of(f"{self._name}-{function}", self.client)
+        policy = policy_of(f"{self.name}-{function}", self.client)
         assert refused(policy, self.recorder.needed) == []
         assert by_the_code(policy) == self.recorder.needed
 
@@ -152,6 +151,34 @@ def test_the_readers_role_gives_what_its_calls_need_and_nothing_else(stack: Stac
     ):
         assert api.handle(event(address))["statusCode"] == 200
     stack.compare("read")
+
+
+def test_the_apis_role_gives_what_its_integrations_need_and_nothing_else(stack: Stack, pipeline: Pipeline):
+    """API Gateway makes the calls: what they are stands in its integrations, with a role for each."""
+    api, name = stack.client("apigateway"), pipeline.outputs["source_table_name"]
+    table = pipeline.outputs["source_stream_arn"].split("/stream/")[0]
+    needed, methods = set(), []
+    for resource in api.get_resources(restApiId=pipeline.outputs["api_id"], embed=["methods"])["items"]:
+        for method in resource.get("resourceMethods", {}).values():
+            integration = method["methodIntegration"]
+            if ":dynamodb:action/" in integration["uri"]:
+                template = integration["requestTemplates"]["application/json"]
+                assert set(re.findall(r'"TableName": ?"([^"]*)"', template)) == {name}
+                action = integration["uri"].rpartition("/")[2]
+                parts = set(re.findall(r'\{"(Put|Update|Delete|ConditionCheck)":', template))
+                actions = {IN_TRANSACTION[part] for part in parts} if action == "TransactWriteItems" else {action}
+                needed |= {(f"dynamodb:{action}", table) for action in actions}
+                methods.append(f"{method['httpMethod']} {resource['path']}")
+                assert integration["credentials"].endswith(f"/{stack.name}-api")
+    assert sorted(methods) == [
+        "DELETE /items/{invoice_no}/{line_no}",
+        "POST /batch",
+        "POST /items",
+        "PUT /items/{invoice_no}/{line_no}",
+    ]
+    policy = policy_of(f"{stack.name}-api", stack.client)
+    assert refused(policy, needed) == []
+    assert given(policy) == needed
 
 
 def test_the_backfills_role_gives_what_its_calls_need_and_nothing_else(stack: Stack, pipeline: Pipeline, run: Any):

@@ -93,7 +93,7 @@ def test_a_body_that_is_no_order_line_is_refused(pipeline: Pipeline, body: str):
 def test_a_number_is_not_stored_where_another_was_checked(pipeline: Pipeline):
     body = json.dumps(LINE).replace('"quantity": 1', '"quantity": 7, "quantit\\u0079": 9')
     refused = pipeline.api.post_item(body)
-    assert (refused.status, refused.body["error"]["code"]) == (400, "INVALID_ITEM")
+    assert (refused.status, refused.body["error"]["code"]) == (400, "INVALID_BODY")
 
 
 def test_an_order_line_without_invoice_number_gets_one(pipeline: Pipeline):

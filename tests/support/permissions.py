@@ -11,7 +11,7 @@ Permission = tuple[str, str]
 
 #: What the parts of a transaction are called, and the actions that they need
 #: (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html).
-_IN_TRANSACTION = {
+IN_TRANSACTION = {
     "Put": "PutItem",
     "Update": "UpdateItem",
     "Delete": "DeleteItem",
@@ -38,7 +38,7 @@ class Recorder:
         elif model.name == "TransactWriteItems":
             for action in params["TransactItems"]:
                 ((kind, request),) = action.items()
-                self._add(_IN_TRANSACTION[kind], request["TableName"])
+                self._add(IN_TRANSACTION[kind], request["TableName"])
         elif model.name in ("BatchGetItem", "BatchWriteItem"):
             for table in params["RequestItems"]:
                 self._add(model.name, table)

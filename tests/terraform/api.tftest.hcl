@@ -32,22 +32,22 @@ run "items_are_put_by_a_direct_integration" {
   }
 
   assert {
-    condition     = aws_api_gateway_rest_api.this.name == "sales-api" && aws_api_gateway_resource.items.path_part == "items" && aws_api_gateway_method.post_item.http_method == "POST"
+    condition     = aws_api_gateway_rest_api.this.name == "sales-api" && aws_api_gateway_resource.items.path_part == "items" && aws_api_gateway_method.write["POST"].http_method == "POST"
     error_message = "The API is <name>-api and takes POST /items."
   }
 
   assert {
-    condition     = aws_api_gateway_integration.post_item.type == "AWS" && aws_api_gateway_integration.post_item.uri == "arn:aws:apigateway:eu-west-1:dynamodb:action/PutItem" && aws_api_gateway_integration.post_item.integration_http_method == "POST"
+    condition     = aws_api_gateway_integration.write["POST"].type == "AWS" && aws_api_gateway_integration.write["POST"].uri == "arn:aws:apigateway:eu-west-1:dynamodb:action/PutItem" && aws_api_gateway_integration.write["POST"].integration_http_method == "POST"
     error_message = "The integration is DynamoDB's PutItem in the region of the table."
   }
 
   assert {
-    condition     = aws_api_gateway_integration.post_item.credentials == "arn:aws:iam::123456789012:role/sales-api"
+    condition     = aws_api_gateway_integration.write["POST"].credentials == "arn:aws:iam::123456789012:role/sales-api"
     error_message = "The integration has a role of its own."
   }
 
   assert {
-    condition     = aws_api_gateway_integration.post_item.passthrough_behavior == "NEVER" && keys(aws_api_gateway_integration.post_item.request_templates) == tolist(["application/json"])
+    condition     = aws_api_gateway_integration.write["POST"].passthrough_behavior == "NEVER" && keys(aws_api_gateway_integration.write["POST"].request_templates) == tolist(["application/json"])
     error_message = "A body that the model did not check never reaches DynamoDB."
   }
 }
@@ -63,7 +63,7 @@ run "the_role_may_put_items_into_the_one_table_and_nothing_else" {
     condition = jsondecode(aws_iam_role_policy.this.policy) == {
       Version = "2012-10-17"
       Statement = [
-        { Sid = "PutItems", Effect = "Allow", Action = "dynamodb:PutItem", Resource = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source" },
+        { Sid = "WriteItems", Effect = "Allow", Action = ["dynamodb:PutItem"], Resource = "arn:aws:dynamodb:eu-west-1:123456789012:table/sales-source" },
       ]
     }
     error_message = aws_iam_role_policy.this.policy
@@ -100,7 +100,7 @@ run "the_model_knows_the_declared_attributes_only" {
   }
 
   assert {
-    condition = jsondecode(aws_api_gateway_model.item.schema) == {
+    condition = jsondecode(aws_api_gateway_model.write["POST"].schema) == {
       "$schema"            = "http://json-schema.org/draft-04/schema#"
       title                = "Item"
       type                 = "object"
@@ -114,11 +114,11 @@ run "the_model_knows_the_declared_attributes_only" {
         gift  = { type = "boolean" }
       }
     }
-    error_message = aws_api_gateway_model.item.schema
+    error_message = aws_api_gateway_model.write["POST"].schema
   }
 
   assert {
-    condition     = aws_api_gateway_request_validator.body.validate_request_body && aws_api_gateway_method.post_item.request_models == tomap({ "application/json" = "Item" })
+    condition     = aws_api_gateway_request_validator.body.validate_request_body && aws_api_gateway_method.write["POST"].request_models == tomap({ "application/json" = "Item" })
     error_message = "Bodies are checked by the model."
   }
 }
@@ -137,12 +137,12 @@ run "a_model_without_required_attributes_has_no_such_list" {
   }
 
   assert {
-    condition     = !contains(keys(jsondecode(aws_api_gateway_model.item.schema)), "required")
+    condition     = !contains(keys(jsondecode(aws_api_gateway_model.write["POST"].schema)), "required")
     error_message = "JSON Schema draft 4 refuses an empty list of required properties."
   }
 
   assert {
-    condition     = jsondecode(aws_api_gateway_model.item.schema).properties.date == { type = "string", minLength = 1, maxLength = 1024 }
+    condition     = jsondecode(aws_api_gateway_model.write["POST"].schema).properties.date == { type = "string", minLength = 1, maxLength = 1024 }
     error_message = "A range key has at most 1024 bytes."
   }
 }
@@ -166,18 +166,18 @@ run "what_is_declared_of_an_attribute_is_in_the_model" {
   }
 
   assert {
-    condition = jsondecode(aws_api_gateway_model.item.schema).properties == {
+    condition = jsondecode(aws_api_gateway_model.write["POST"].schema).properties == {
       order    = { type = "string", minLength = 6, maxLength = 2048, allOf = [{ pattern = "^(?!aggregate\\.)" }, { pattern = "^[A-Z]" }] }
       line     = { type = "number", minimum = 1 }
       currency = { type = "string", enum = ["EUR", "GBP"] }
       note     = { type = "string", minLength = 0, maxLength = 500 }
       price    = { type = "number", minimum = -0.5, maximum = 1000000000000000000000000000001 }
     }
-    error_message = aws_api_gateway_model.item.schema
+    error_message = aws_api_gateway_model.write["POST"].schema
   }
 
   assert {
-    condition     = jsondecode(output.openapi).paths["/items"].post.requestBody.content["application/json"].schema.properties == jsondecode(aws_api_gateway_model.item.schema).properties
+    condition     = jsondecode(output.openapi).paths["/items"].post.requestBody.content["application/json"].schema.properties == jsondecode(aws_api_gateway_model.write["POST"].schema).properties
     error_message = output.openapi
   }
 }
@@ -198,11 +198,11 @@ run "a_key_keeps_the_limits_of_dynamodb_where_its_own_are_wider_or_missing" {
   }
 
   assert {
-    condition = jsondecode(aws_api_gateway_model.item.schema).properties == {
+    condition = jsondecode(aws_api_gateway_model.write["POST"].schema).properties == {
       order = { type = "string", minLength = 1, maxLength = 2048, pattern = "^[A-Z]" }
       line  = { type = "string", minLength = 1, maxLength = 12 }
     }
-    error_message = aws_api_gateway_model.item.schema
+    error_message = aws_api_gateway_model.write["POST"].schema
   }
 }
 
@@ -214,46 +214,51 @@ run "the_template_writes_each_declared_attribute_with_its_type" {
   }
 
   assert {
-    condition     = aws_api_gateway_integration.post_item.request_templates["application/json"] == <<-EOT
+    condition     = aws_api_gateway_integration.write["POST"].request_templates["application/json"] == <<-EOT
       #set($quote = '"')
       #set($hash = "$quote$context.requestId$quote")
       #set($range = '')
-      #set($skeleton = $input.body.replaceAll('\\.', '~').replaceAll(':\s*"[^"]*"', ':""').replaceAll('(?s)^.*~.*$', ''))
+      #set($skeleton = $input.body.replaceAll('\\.', '~').replaceAll('"([A-Za-z0-9_]+)"(?=\s*:)|"[^"]*"', '"$1"').replaceAll('(?s)^.*""\s*:.*$', ''))
+      #set($skeleton = $skeleton.replaceAll('(?s)^(.*"([A-Za-z0-9_]+)".*"\2".*|.*[{\[].*[{\[].*)$', ''))
+      #if($skeleton == '')
+      #set($refused = 'names')
+      {"ConditionExpression":"attribute_exists(#refused_$refused)","Item":{"line":{"N":"0"},"order":{"S":"-"}},"TableName":"sales-source"}
+      #else
       {"TableName": "sales-source",
       "ConditionExpression": "attribute_not_exists(#hash)",
       "ExpressionAttributeNames": {"#hash": "order"},
       "Item": {
-      #foreach($name in $input.path('$').keySet())
-      #if(false)
-      #elseif($name == 'gift')
+      #if($skeleton.contains('"gift"'))
       #if($input.json('$.gift') == 'true')#set($value = 'true')#else#set($value = 'false')#end
       "gift": {"BOOL": $value},
-      #elseif($name == 'line')
+      #end
+      #if($skeleton.contains('"line"'))
       #set($value = $skeleton.replaceAll('(?s)^.*"line"\s*:\s*(-?[0-9][0-9.eE+-]*).*$', '$1'))
       #if($value.replaceAll('[0-9.eE+-]', '') != '')#set($value = '')#end
       #set($range = $value)
-      #elseif($name == 'note')
-      #set($value = $input.json('$.note'))
-      "note": {"S": $value},
-      #elseif($name == 'order')
-      #set($value = $input.json('$.order'))
-      #set($hash = $value)
-      #elseif($name == 'price')
+      #end
+      #if($skeleton.contains('"note"'))
+      "note": {"S": $input.json('$.note')},
+      #end
+      #if($skeleton.contains('"order"'))
+      #set($hash = $input.json('$.order'))
+      #end
+      #if($skeleton.contains('"price"'))
       #set($value = $skeleton.replaceAll('(?s)^.*"price"\s*:\s*(-?[0-9][0-9.eE+-]*).*$', '$1'))
       #if($value.replaceAll('[0-9.eE+-]', '') != '')#set($value = '')#end
       "price": {"N": "$value"},
       #end
-      #end
       "order": {"S": $hash},
       "line": {"N": "$range"}
       }}
+      #end
     EOT
-    error_message = aws_api_gateway_integration.post_item.request_templates["application/json"]
+    error_message = aws_api_gateway_integration.write["POST"].request_templates["application/json"]
   }
 
   assert {
-    condition     = aws_api_gateway_integration_response.post_item["created"].response_templates["application/json"] == jsonencode({ request_id = "$context.requestId" })
-    error_message = aws_api_gateway_integration_response.post_item["created"].response_templates["application/json"]
+    condition     = aws_api_gateway_integration_response.write["POST stored"].response_templates["application/json"] == jsonencode({ request_id = "$context.requestId" })
+    error_message = aws_api_gateway_integration_response.write["POST stored"].response_templates["application/json"]
   }
 }
 
@@ -265,11 +270,11 @@ run "answers_are_told_apart_by_status_and_reason" {
   }
 
   assert {
-    condition = { for name, it in aws_api_gateway_integration_response.post_item : name => "${coalesce(it.selection_pattern, "any")}: ${it.status_code}" } == {
-      created = "200: 201"
-      refused = "400: 400"
-      failed  = "5\\d{2}: 502"
-      other   = "any: 500"
+    condition = { for name, it in aws_api_gateway_integration_response.write : name => "${coalesce(it.selection_pattern, "any")}: ${it.status_code}" } == {
+      "POST stored"  = "200: 201"
+      "POST refused" = "400: 400"
+      "POST failed"  = "5\\d{2}: 502"
+      "POST other"   = "any: 500"
     }
     error_message = "DynamoDB's 200 is 201, its 400 is looked at, its 5xx is 502, all else is 500."
   }
@@ -277,13 +282,13 @@ run "answers_are_told_apart_by_status_and_reason" {
   assert {
     condition = alltrue([
       for part in ["'ConditionalCheckFailed'", "responseOverride.status = 409", "ITEM_EXISTS", "'ValidationException'", "INVALID_ITEM", "'Throttling'", "responseOverride.status = 503", "responseOverride.status = 500"] :
-      strcontains(aws_api_gateway_integration_response.post_item["refused"].response_templates["application/json"], part)
+      strcontains(aws_api_gateway_integration_response.write["POST refused"].response_templates["application/json"], part)
     ])
-    error_message = aws_api_gateway_integration_response.post_item["refused"].response_templates["application/json"]
+    error_message = aws_api_gateway_integration_response.write["POST refused"].response_templates["application/json"]
   }
 
   assert {
-    condition     = toset(keys(aws_api_gateway_method_response.post_item)) == toset(["201", "400", "409", "500", "502", "503"])
+    condition     = toset(keys(aws_api_gateway_method_response.write)) == toset([for status in ["201", "400", "409", "500", "502", "503"] : "POST ${status}"])
     error_message = "Every status that can come is declared."
   }
 }
@@ -297,9 +302,10 @@ run "answers_of_the_gateway_itself_have_the_same_shape" {
 
   assert {
     condition = { for type, it in aws_api_gateway_gateway_response.this : type => it.response_templates["application/json"] } == {
-      BAD_REQUEST_BODY = "{\"error\":{\"code\":\"INVALID_BODY\",\"message\":\"The body is not a valid item: $context.error.validationErrorString\"}}"
-      DEFAULT_4XX      = "{\"error\":{\"code\":\"$context.error.responseType\",\"message\":$context.error.messageString}}"
-      DEFAULT_5XX      = "{\"error\":{\"code\":\"$context.error.responseType\",\"message\":\"The request could not be handled. The fault is on the side of the server.\"}}"
+      BAD_REQUEST_BODY  = "{\"error\":{\"code\":\"INVALID_BODY\",\"message\":\"The body is not valid: $context.error.validationErrorString\"}}"
+      REQUEST_TOO_LARGE = "{\"error\":{\"code\":\"REQUEST_TOO_LARGE\",\"message\":\"The body is above 10 MB, which is API Gateway's limit. Nothing was stored.\"}}"
+      DEFAULT_4XX       = "{\"error\":{\"code\":\"$context.error.responseType\",\"message\":$context.error.messageString}}"
+      DEFAULT_5XX       = "{\"error\":{\"code\":\"$context.error.responseType\",\"message\":\"The request could not be handled. The fault is on the side of the server.\"}}"
     }
     error_message = "Errors are {\"error\": {\"code\", \"message\"}}."
   }
@@ -313,7 +319,7 @@ run "only_signed_requests_are_let_in_unless_said_otherwise" {
   }
 
   assert {
-    condition     = aws_api_gateway_method.post_item.authorization == "AWS_IAM"
+    condition     = aws_api_gateway_method.write["POST"].authorization == "AWS_IAM"
     error_message = "The default is AWS_IAM."
   }
 }
@@ -330,7 +336,7 @@ run "everybody_is_let_in_if_said_so" {
   }
 
   assert {
-    condition     = aws_api_gateway_method.post_item.authorization == "NONE"
+    condition     = aws_api_gateway_method.write["POST"].authorization == "NONE"
     error_message = "NONE has to be said."
   }
 }

@@ -63,12 +63,12 @@ run "requests_are_signed_and_nothing_else_is_there_by_default" {
   }
 
   assert {
-    condition     = aws_api_gateway_method.post_item.authorization == "AWS_IAM" && alltrue([for it in aws_api_gateway_method.read : it.authorization == "AWS_IAM"])
+    condition     = aws_api_gateway_method.write["POST"].authorization == "AWS_IAM" && alltrue([for it in aws_api_gateway_method.read : it.authorization == "AWS_IAM"])
     error_message = "The default is AWS_IAM, for both."
   }
 
   assert {
-    condition     = !aws_api_gateway_method.post_item.api_key_required && !anytrue([for it in aws_api_gateway_method.read : it.api_key_required]) && length(aws_api_gateway_usage_plan.this) == 0 && length(aws_api_gateway_usage_plan_key.this) == 0
+    condition     = !aws_api_gateway_method.write["POST"].api_key_required && !anytrue([for it in aws_api_gateway_method.read : it.api_key_required]) && length(aws_api_gateway_usage_plan.this) == 0 && length(aws_api_gateway_usage_plan_key.this) == 0
     error_message = "No key is needed, and there is no plan for keys."
   }
 
@@ -112,7 +112,7 @@ run "none_lets_everybody_in_and_the_document_says_so" {
   }
 
   assert {
-    condition     = aws_api_gateway_method.post_item.authorization == "NONE" && aws_api_gateway_method.read["rows"].authorization == "AWS_IAM"
+    condition     = aws_api_gateway_method.write["POST"].authorization == "NONE" && aws_api_gateway_method.read["rows"].authorization == "AWS_IAM"
     error_message = "NONE is said for the one, not for the other."
   }
 
@@ -158,7 +158,7 @@ run "tokens_of_a_user_pool_are_taken_with_the_scopes_of_each_part" {
   }
 
   assert {
-    condition     = aws_api_gateway_method.post_item.authorizer_id == "auth01" && aws_api_gateway_method.post_item.authorization_scopes == toset(["sales/write"])
+    condition     = aws_api_gateway_method.write["POST"].authorizer_id == "auth01" && aws_api_gateway_method.write["POST"].authorization_scopes == toset(["sales/write"])
     error_message = "Writing wants its scope."
   }
 
@@ -219,7 +219,7 @@ run "a_function_is_asked_by_a_role_that_may_invoke_it_alone" {
   }
 
   assert {
-    condition     = aws_api_gateway_method.post_item.authorizer_id == "auth01" && alltrue([for it in aws_api_gateway_method.read : it.authorizer_id == null && it.authorization == "AWS_IAM"])
+    condition     = aws_api_gateway_method.write["POST"].authorizer_id == "auth01" && alltrue([for it in aws_api_gateway_method.read : it.authorizer_id == null && it.authorization == "AWS_IAM"])
     error_message = "Writing asks the function; reading stays signed."
   }
 
@@ -289,7 +289,7 @@ run "every_request_brings_a_key_that_has_its_own_limits" {
   }
 
   assert {
-    condition     = aws_api_gateway_method.post_item.api_key_required && alltrue([for it in aws_api_gateway_method.read : it.api_key_required])
+    condition     = aws_api_gateway_method.write["POST"].api_key_required && alltrue([for it in aws_api_gateway_method.read : it.api_key_required])
     error_message = "Writing and reading want a key."
   }
 

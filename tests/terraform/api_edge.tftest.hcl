@@ -89,7 +89,7 @@ run "the_api_is_reached_by_its_own_address_and_nothing_stands_before_it_by_defau
   }
 
   assert {
-    condition     = alltrue([for it in concat(values(aws_api_gateway_method_response.post_item), values(aws_api_gateway_integration_response.post_item), values(aws_api_gateway_gateway_response.this)) : length(it.response_parameters) == 0]) && !contains(keys(aws_lambda_function.read[0].environment[0].variables), "CORS_HEADERS")
+    condition     = alltrue([for it in concat(values(aws_api_gateway_method_response.write), values(aws_api_gateway_integration_response.write), values(aws_api_gateway_gateway_response.this)) : length(it.response_parameters) == 0]) && !contains(keys(aws_lambda_function.read[0].environment[0].variables), "CORS_HEADERS")
     error_message = "No answer has a header for other origins."
   }
 }
@@ -241,7 +241,7 @@ run "pages_of_one_origin_may_call_the_api" {
   }
 
   assert {
-    condition = alltrue([for it in aws_api_gateway_integration_response.post_item : it.response_parameters == tomap({
+    condition = alltrue([for it in aws_api_gateway_integration_response.write : it.response_parameters == tomap({
       "method.response.header.Access-Control-Allow-Origin"   = "'https://shop.example.com'"
       "method.response.header.Access-Control-Expose-Headers" = "'ETag,Link,Retry-After,x-amzn-RequestId'"
     })])
@@ -249,7 +249,7 @@ run "pages_of_one_origin_may_call_the_api" {
   }
 
   assert {
-    condition     = alltrue([for it in aws_api_gateway_method_response.post_item : it.response_parameters == tomap({ for name in keys(aws_api_gateway_integration_response.post_item["created"].response_parameters) : name => true })])
+    condition     = alltrue([for it in aws_api_gateway_method_response.write : it.response_parameters == tomap({ for name in keys(aws_api_gateway_integration_response.write["POST stored"].response_parameters) : name => true })])
     error_message = "A header has to be declared to be sent."
   }
 

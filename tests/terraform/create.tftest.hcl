@@ -48,6 +48,7 @@ run "without_create_there_is_nothing_whatever_else_is_asked_for" {
       output.api_invoke_url,
       output.api_domain_target,
       output.api_execution_arn,
+      output.api_write_execution_arns,
       output.api_read_execution_arns,
       output.api_openapi,
       output.api_read_function_name,

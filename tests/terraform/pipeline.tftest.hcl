@@ -76,7 +76,7 @@ run "name_keys_and_aggregates_are_enough" {
   }
 
   assert {
-    condition     = output.api_id == null && output.api_stage_name == null && output.api_invoke_url == null && output.api_execution_arn == null && output.api_role_arn == null && output.api_openapi == null
+    condition     = output.api_id == null && output.api_stage_name == null && output.api_invoke_url == null && output.api_execution_arn == null && output.api_write_execution_arns == null && output.api_role_arn == null && output.api_openapi == null
     error_message = "There is no API unless asked for."
   }
 
@@ -213,12 +213,12 @@ run "with_create_api_items_can_be_posted" {
   }
 
   assert {
-    condition     = length(output.api_id) > 0 && output.api_stage_name == "v1" && output.api_invoke_url == "https://abc123.execute-api.eu-west-1.amazonaws.com/v1" && output.api_execution_arn == "arn:aws:execute-api:eu-west-1:123456789012:abc123/v1/POST/items" && output.api_role_name == "sales-api"
+    condition     = length(output.api_id) > 0 && output.api_stage_name == "v1" && output.api_invoke_url == "https://abc123.execute-api.eu-west-1.amazonaws.com/v1" && output.api_execution_arn == "arn:aws:execute-api:eu-west-1:123456789012:abc123/v1/POST/items" && output.api_write_execution_arns == { POST = output.api_execution_arn } && output.api_role_name == "sales-api"
     error_message = "The API can be found and allowed."
   }
 
   assert {
-    condition     = keys(jsondecode(output.api_openapi).paths) == ["/items"] && jsondecode(output.api_openapi).info.description == "Puts items into sales-source."
+    condition     = keys(jsondecode(output.api_openapi).paths) == ["/items"] && jsondecode(output.api_openapi).info.description == "Writes items of sales-source."
     error_message = "The document describes what this API has: without api.read no path of an aggregate."
   }
 }

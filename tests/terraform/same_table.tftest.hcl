@@ -698,17 +698,17 @@ run "a_client_cannot_put_an_item_among_the_rows" {
   }
 
   assert {
-    condition = jsondecode(aws_api_gateway_model.item.schema).properties == {
+    condition = jsondecode(aws_api_gateway_model.write["POST"].schema).properties == {
       id   = { type = "string", minLength = 1, maxLength = 2048, pattern = "^(?!rows/v1\\.0#)" }
       note = { type = "string" }
     }
-    error_message = aws_api_gateway_model.item.schema
+    error_message = aws_api_gateway_model.write["POST"].schema
   }
 
   assert {
     condition = jsondecode(aws_iam_role_policy.this.policy).Statement == [
-      { Sid = "PutItems", Effect = "Allow", Action = "dynamodb:PutItem", Resource = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders" },
-      { Sid = "PutNoRows", Effect = "Deny", Action = "dynamodb:PutItem", Resource = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders", Condition = { "ForAnyValue:StringLike" = { "dynamodb:LeadingKeys" = ["rows/v1.0#*"] } } },
+      { Sid = "WriteItems", Effect = "Allow", Action = ["dynamodb:PutItem"], Resource = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders" },
+      { Sid = "WriteNoRows", Effect = "Deny", Action = ["dynamodb:PutItem"], Resource = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders", Condition = { "ForAnyValue:StringLike" = { "dynamodb:LeadingKeys" = ["rows/v1.0#*"] } } },
     ]
     error_message = aws_iam_role_policy.this.policy
   }
