@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import boto3
 import pytest
@@ -91,13 +92,22 @@ class Function:
 
     def __init__(self, client: Any, kind: str, aggregates: dict[str, Any] | None = None, **more: str) -> None:
         self.client = client
-        self._aggregator = Aggregator(
-            environment(aggregates or SALES, kind, **more), lambda: client, lambda call, work: [call(w) for w in work]
-        )
+        made: list[Rows] = []
 
-    @property
-    def rows(self) -> Rows:
-        return self._aggregator._rows
+        class Kept(Rows):
+            """The rows that the function makes for itself."""
+
+            def __init__(self, *arguments: Any, **named: Any) -> None:
+                super().__init__(*arguments, **named)
+                made.append(self)
+
+        with mock.patch("aggregator.rows.Rows", Kept):
+            self._aggregator = Aggregator(
+                environment(aggregates or SALES, kind, **more),
+                lambda: client,
+                lambda call, work: [call(w) for w in work],
+            )
+        (self.rows,) = made
 
     def deliver(self, *records: dict[str, Any], seconds: float = 60, shard: str = "1-a") -> dict[str, Any]:
         window = {"shardId": f"shardId-0000000{shard}"}
