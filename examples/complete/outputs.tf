@@ -73,9 +73,9 @@ output "api_openapi" {
   value       = module.retail.api_openapi
 }
 
-output "api_execution_arn" {
-  description = "ARN to allow execute-api:Invoke on, so that a principal may post order lines."
-  value       = module.retail.api_execution_arn
+output "api_write_execution_arns" {
+  description = "ARNs to allow execute-api:Invoke on, so that a principal may write order lines, by method."
+  value       = module.retail.api_write_execution_arns
 }
 
 output "api_read_execution_arns" {

@@ -50,7 +50,7 @@ run "the_complete_example_can_be_applied" {
   }
 
   assert {
-    condition     = length(output.api_id) > 0 && endswith(output.api_execution_arn, "/POST/items") && length(output.api_read_execution_arns) == 2
+    condition     = length(output.api_id) > 0 && sort(keys(output.api_write_execution_arns)) == tolist(["BATCH", "DELETE", "POST", "PUT"]) && length(output.api_read_execution_arns) == 2
     error_message = "It has an API to write and to read."
   }
 
