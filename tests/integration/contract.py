@@ -127,6 +127,9 @@ class Contract:
         if _is_valid(case) and case.query:
             # Nobody can make up a token, and one that is none hides what else there is to answer.
             case.query.pop("page", None)
+        if _is_valid(case) and {"If-Match", "If-None-Match"} <= set(case.headers or ()):
+            # PUT takes one of the two, and OpenAPI 3.0 cannot say so.
+            del case.headers["If-None-Match"]
         answer = case.call(base_url=self._pipeline.api.url, session=self._session)
         if not _is_localstacks_fault(answer.request.body, answer.status_code):
             case.validate_response(
@@ -207,9 +210,11 @@ class Contract:
 
 
 def valid_bodies_are_taken(_: Any, response: Any, case: schemathesis.Case) -> None:
-    """A body that the document allows is refused for what a table cannot hold and for nothing else."""
+    """A body that the document allows is refused for what a table cannot hold and for nothing else; a key in a path also
+    for characters that no path can bring."""
     if _is_valid(case) and case.operation.body and response.status_code == 400:
-        assert response.json()["error"]["code"] == "INVALID_ITEM", response.content
+        codes = ("INVALID_ITEM", "INVALID_KEY") if case.path_parameters else ("INVALID_ITEM",)
+        assert response.json()["error"]["code"] in codes, response.content
 
 
 def _is_valid(case: schemathesis.Case) -> bool:
