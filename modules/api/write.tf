@@ -88,8 +88,8 @@ locals {
   #   followed by a number is a member of the body. What is found counts only if made of nothing but digits . e + -,
   #   else the number is sent empty and DynamoDB refuses the item.
   # - A name that was emptied may be a declared one, written with escapes: the model would check such a second
-  #   "price", and the first one would be stored. The same goes for a name that comes twice, and for an object or array
-  #   in an item. Nothing of such a skeleton is left (parts/names.vtl, local.once), and the request is refused.
+  #   "price", and the first one would be stored. The same goes for a name that comes twice, for an object or array
+  #   in an item, and for what comes behind its end, where a lenient parser would not look. Nothing of such a skeleton is left (parts/names.vtl, local.once), and the request is refused.
   # - The skeleton of a batch is cut at each }: without texts, and with nothing in an item, it ends one.
   # - A name that is not declared has no branch, so it reaches nothing. The keys are written last.
   # - A path still has its percent encoding, also the slashes in a key. urlDecode() would make a space of a plus, and
@@ -100,7 +100,7 @@ locals {
   #   not defined. The name comes back in the message, and tells the reason.
   # A key that the server makes is the request's id, which the template of the answer knows too. The item itself it does
   # not know any more: $input is DynamoDB's answer then.
-  once = ".replaceAll('(?s)^(.*\"([A-Za-z0-9_]+)\".*\"\\2\".*|.*[{\\[].*[{\\[].*)$', '')"
+  once = ".replaceAll('(?s)^(.*\"([A-Za-z0-9_]+)\".*\"\\2\".*|.*[{\\[].*[{\\[].*|.*\\}\\s*\\S.*)$', '')"
   parts = {
     names           = trimspace(file("${path.module}/templates/parts/names.vtl"))
     path            = trimspace(templatefile("${path.module}/templates/parts/path.vtl", { keys = local.keys }))

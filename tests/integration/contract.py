@@ -70,6 +70,12 @@ _NASTY = (
 )
 
 
+#: The headers that say on what a request is carried out.
+_CONDITIONS = ("If-Match", "If-None-Match", "Idempotency-Key")
+#: Bytes of a path, so that the headers have room beside it.
+_MAX_PATH = 8_000
+
+
 class Contract:
     """The API of one pipeline, its document, and the source table behind it."""
 
@@ -124,6 +130,8 @@ class Contract:
 
     def try_case(self, case: schemathesis.Case) -> None:
         """Send a request. Raises where the answer is not as the document says, or an item is not as it was sent."""
+        if _is_no_case(case):
+            return
         if _is_valid(case) and case.query:
             # Nobody can make up a token, and one that is none hides what else there is to answer.
             case.query.pop("page", None)
@@ -209,9 +217,18 @@ class Contract:
         return tuple(next(iter(item[name].values())) for name in self._keys)
 
 
+def _is_no_case(case: schemathesis.Case) -> bool:
+    """What the document cannot tell from others: an empty header, which is one that was not sent; and a key that makes
+    the request line longer than API Gateway takes, 10,240 bytes with all headers
+    (https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html).
+    LocalStack hangs up on it."""
+    is_empty = any(case.headers.get(name) == "" for name in _CONDITIONS if case.headers)
+    return is_empty or len(case.formatted_path) > _MAX_PATH
+
+
 def valid_bodies_are_taken(_: Any, response: Any, case: schemathesis.Case) -> None:
-    """A body that the document allows is refused for what a table cannot hold and for nothing else; a key in a path also
-    for characters that no path can bring."""
+    """A body that the document allows is refused for what a table cannot hold and for nothing else; a key in a path
+    also for characters that no path can bring."""
     if _is_valid(case) and case.operation.body and response.status_code == 400:
         codes = ("INVALID_ITEM", "INVALID_KEY") if case.path_parameters else ("INVALID_ITEM",)
         assert response.json()["error"]["code"] in codes, response.content
