@@ -219,7 +219,7 @@ run "the_template_writes_each_declared_attribute_with_its_type" {
       #set($hash = "$quote$context.requestId$quote")
       #set($range = '')
       #set($skeleton = $input.body.replaceAll('\\.', '~').replaceAll('"([A-Za-z0-9_]+)"(?=\s*:)|"[^"]*"', '"$1"').replaceAll('(?s)^.*""\s*:.*$', ''))
-      #set($skeleton = $skeleton.replaceAll('(?s)^(.*"([A-Za-z0-9_]+)".*"\2".*|.*[{\[].*[{\[].*)$', ''))
+      #set($skeleton = $skeleton.replaceAll('(?s)^(.*"([A-Za-z0-9_]+)".*"\2".*|.*[{\[].*[{\[].*|.*\}\s*\S.*)$', ''))
       #if($skeleton == '')
       #set($refused = 'names')
       {"ConditionExpression":"attribute_exists(#refused_$refused)","Item":{"line":{"N":"0"},"order":{"S":"-"}},"TableName":"sales-source"}
