@@ -5,7 +5,7 @@ Each of these is a command, ``python -m benchmarks.<name>``, and makes numbers o
 =======================  ====================================================================
 ``compare``              time, calls and write units next to how others do it (performance)
 ``own_work``             what the function's own code takes for an event (performance)
-``transaction_body``     what a transaction takes of the client, written in two ways (performance)
+``request_body``         what a transaction and a batch take of the client, written in two ways (performance)
 ``threads``              what writing with 1 to 8 threads makes of it (performance)
 ``prediction``           ledger entries predicted, and read first (performance)
 ``cold_start``           what it does before its first event (performance)

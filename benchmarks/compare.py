@@ -24,8 +24,9 @@ from benchmarks.report import Case, Results
 from benchmarks.subjects import SUBJECTS
 from benchmarks.workloads import WORKLOADS
 
-#: Seconds in which the engine's own compiler may do its work before anything is measured.
-_WARM_UP = 10
+#: Seconds of each subject in which the engine's own compiler may do its work before anything is measured: each asks for
+#: other operations.
+_WARM_UP = 5
 
 
 def main() -> int:
@@ -77,8 +78,8 @@ def _rounds(cases: list[Case], found: dict[Case, list[Measurement]], rounds: int
     began = time.monotonic()
     with ExitStack() as stack:
         endpoints = {name: stack.enter_context(ENGINES[name]()) for name in {case.engine: None for case in cases}}
-        for endpoint in endpoints.values():
-            measure(endpoint, next(names), subject="combined", workload="distinct", seconds=_WARM_UP)
+        for endpoint, subject in itertools.product(endpoints.values(), SUBJECTS):
+            measure(endpoint, next(names), subject=subject, workload="distinct", seconds=_WARM_UP)
         for number in range(rounds):
             ones = []
             for place, case in enumerate(cases):

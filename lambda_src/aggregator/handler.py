@@ -23,7 +23,7 @@ from botocore.config import Config
 
 from . import definition, delivery, metrics, records, row_schema
 from .version import VERSION
-from .wire import write_transactions
+from .wire import write_lists
 
 if TYPE_CHECKING:
     from . import apply, rows
@@ -283,7 +283,7 @@ def connect() -> Any:
         user_agent_extra=f"dynamodb-aggregates/{VERSION}",
     )
     # The client that boto3 gives; boto3 itself takes a tenth of a start, and only adds what is not used here.
-    return write_transactions(botocore.session.get_session().create_client("dynamodb", config=config))
+    return write_lists(botocore.session.get_session().create_client("dynamodb", config=config))
 
 
 def _start() -> Aggregator | ConfigurationError:

@@ -1,4 +1,4 @@
-"""A transaction as the function writes it is, to the byte, what botocore would have sent."""
+"""A transaction or a batch as the function writes it is, to the byte, what botocore would have sent."""
 
 from typing import Any
 
@@ -9,21 +9,23 @@ from botocore.config import Config
 
 from aggregator import handler
 from aggregator.metrics import WriteUnits
-from aggregator.wire import write_transactions
-from benchmarks.transaction_body import transaction
+from aggregator.wire import write_lists
+from benchmarks.request_body import statements, transaction
 
+#: Values of every kind.
+VALUES: list[dict[str, Any]] = [
+    {"S": 'a "quoted" \\ \n \x00 é 🙂 \u2028 </script>'},
+    {"M": {"id": {"B": b"\x00\xff binary"}, "n": {"N": "1E-130"}}},
+    {"L": [{"BOOL": True}, {"NULL": True}, {"SS": ["a", "b"]}, {"NS": ["1"]}, {"BS": [b"", b"x"]}]},
+    {"M": {}},
+]
 #: A transaction with every kind of action and of value that the function sends, and what JSON has to escape.
 EVERYTHING: list[dict[str, Any]] = [
     *transaction(2, 2),
     {
         "Put": {
             "TableName": "ledger",
-            "Item": {
-                "pk": {"S": 'a "quoted" \\ \n \x00 é 🙂 \u2028 </script>'},
-                "source_key": {"M": {"id": {"B": b"\x00\xff binary"}, "n": {"N": "1E-130"}}},
-                "list": {"L": [{"BOOL": True}, {"NULL": True}, {"SS": ["a", "b"]}, {"NS": ["1"]}, {"BS": [b"", b"x"]}]},
-                "empty": {"M": {}},
-            },
+            "Item": dict(zip(("pk", "source_key", "list", "empty"), VALUES, strict=True)),
         }
     },
     {
@@ -81,13 +83,23 @@ def _walked(client: Any, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]
     return walked
 
 
-def test_a_transaction_is_to_the_byte_what_botocore_would_send() -> None:
-    ours, theirs = WriteUnits().watch(write_transactions(_plain())), WriteUnits().watch(_plain())
+@pytest.mark.parametrize("counted", [True, False], ids=["counted", "not counted"])
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("transact_write_items", {"TransactItems": EVERYTHING, "ClientRequestToken": "the same for both"}),
+        ("batch_execute_statement", {"Statements": [*statements(), {"Statement": "'é'", "Parameters": VALUES}]}),
+    ],
+)
+def test_a_request_is_to_the_byte_what_botocore_would_send(
+    operation: str, arguments: dict[str, Any], counted: bool
+) -> None:
+    ours, theirs = write_lists(_plain()), _plain()
     requests = [_watched(client) for client in (ours, theirs)]
     for client in (ours, theirs):
-        client.transact_write_items(TransactItems=EVERYTHING, ClientRequestToken="the same for both")
+        getattr(WriteUnits().watch(client) if counted else client, operation)(**arguments)
     (our_request,), (their_request,) = requests
-    assert b"ReturnConsumedCapacity" in our_request.body
+    assert (b"ReturnConsumedCapacity" in our_request.body) == counted
     assert our_request.body == their_request.body
     assert our_request.url == their_request.url
     shared = [
@@ -99,7 +111,7 @@ def test_a_transaction_is_to_the_byte_what_botocore_would_send() -> None:
 
 
 def test_it_does_not_matter_which_handler_came_first() -> None:
-    client = write_transactions(WriteUnits().watch(_plain()))
+    client = write_lists(WriteUnits().watch(_plain()))
     sent = _watched(client)
     client.transact_write_items(TransactItems=EVERYTHING)
     assert sent[0].body.count(b'"TransactItems"') == 1
@@ -107,7 +119,7 @@ def test_it_does_not_matter_which_handler_came_first() -> None:
 
 
 def test_the_token_that_botocore_adds_is_in_the_body() -> None:
-    client = write_transactions(_plain())
+    client = write_lists(_plain())
     sent = _watched(client)
     client.transact_write_items(TransactItems=EVERYTHING)
     assert b'"ClientRequestToken": "' in sent[0].body
@@ -115,7 +127,7 @@ def test_the_token_that_botocore_adds_is_in_the_body() -> None:
 
 def test_other_operations_stay_as_they_are() -> None:
     requests = []
-    for client in (write_transactions(_plain()), _plain()):
+    for client in (write_lists(_plain()), _plain()):
         requests.append(_watched(client))
         client.put_item(**EVERYTHING[-2]["Put"])
         client.batch_get_item(RequestItems={"ledger": {"Keys": [{"pk": {"B": b"\xff"}}]}})
@@ -123,7 +135,7 @@ def test_other_operations_stay_as_they_are() -> None:
 
 
 def test_what_is_no_json_is_refused_before_anything_is_sent() -> None:
-    client = write_transactions(_plain())
+    client = write_lists(_plain())
     sent = _watched(client)
     with pytest.raises(TypeError, match="cannot carry a value of type object"):
         client.transact_write_items(TransactItems=[{"Put": {"Item": {"pk": object()}}}])
@@ -131,7 +143,7 @@ def test_what_is_no_json_is_refused_before_anything_is_sent() -> None:
 
 
 def test_the_arguments_of_the_caller_are_left_alone() -> None:
-    client = write_transactions(_plain())
+    client = write_lists(_plain())
     _watched(client)
     arguments = {"TransactItems": transaction(1, 1)}
     client.transact_write_items(**arguments)
@@ -143,7 +155,7 @@ def test_a_client_that_speaks_another_protocol_is_left_alone(monkeypatch: pytest
     client = _plain()
     with monkeypatch.context() as patch:
         patch.setattr(client.meta.service_model, "resolved_protocol", "smithy-rpc-v2-cbor")
-        write_transactions(client)
+        write_lists(client)
     sent = _watched(client)
     walked = _walked(client, monkeypatch)
     client.transact_write_items(TransactItems=EVERYTHING)
@@ -151,10 +163,12 @@ def test_a_client_that_speaks_another_protocol_is_left_alone(monkeypatch: pytest
     assert sent[0].body.count(b'"TransactItems"') == 1
 
 
-def test_the_client_of_the_function_writes_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_client_of_the_function_writes_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     client = handler.connect()
     sent = _watched(client)
     walked = _walked(client, monkeypatch)
     client.transact_write_items(TransactItems=EVERYTHING)
-    assert [set(params) for params in walked] == [{"ClientRequestToken"}]
-    assert b"TransactItems" in sent[0].body
+    client.batch_execute_statement(Statements=statements())
+    assert [set(params) for params in walked] == [{"ClientRequestToken"}, set()]
+    assert b'"TransactItems"' in sent[0].body
+    assert b'"Statements"' in sent[1].body

@@ -1,6 +1,6 @@
 """What a transaction of the ledger takes of the client, with its actions written by botocore and by the function.
 
-    python -m benchmarks.transaction_body
+    python -m benchmarks.request_body
 
 A transaction of 88 entries and 12 rows, answered inside the client, so that everything but the network is in it.
 Interleaved, the lowest CPU time of each.
@@ -8,13 +8,17 @@ Interleaved, the lowest CPU time of each.
 
 import os
 import time
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import product
+from math import inf
 from typing import Any
 
 import botocore.session
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
-from aggregator.wire import write_transactions
+from aggregator.wire import write_lists
 from benchmarks.engines import client_environment
 
 #: Calls, of which the fastest counts.
@@ -76,16 +80,45 @@ def transaction(entries: int = 88, rows: int = 12) -> list[dict[str, Any]]:
     return [*puts, *updates]
 
 
+def statements(count: int = 25) -> list[dict[str, Any]]:
+    """Statements as :mod:`aggregator.batches` makes them."""
+    names = ("pk", "sk", "revision", "aggregate", "group", "bucket", "bucket_start", "items", "lines", "revenue")
+    insertion = f'INSERT INTO "aggregates" VALUE {{{", ".join(f"'{name}': ?" for name in names)}}}'
+    return [
+        {
+            "Statement": insertion,
+            "Parameters": [
+                {"S": f"sales_by_product_day#{number}"},
+                {"S": "day#2026-01-01"},
+                {"S": "00112233"},
+                {"S": "sales_by_product_day"},
+                {"M": {"stock_code": {"S": f"{number}"}}},
+                {"S": "day"},
+                {"S": "2026-01-01T00:00:00+00:00"},
+                {"N": "7"},
+                {"N": "7"},
+                {"N": "107.1"},
+            ],
+        }
+        for number in range(count)
+    ]
+
+
 def measure(rounds: int = ROUNDS) -> dict[str, float]:
     """CPU milliseconds of a call."""
     os.environ.update(client_environment("http://127.0.0.1:9", "body"))
-    clients = {"written by botocore": _client(), "written by the function": write_transactions(_client())}
-    actions = transaction()
-    lowest = dict.fromkeys(clients, float("inf"))
+    clients = {"botocore": _client(), "the function": write_lists(_client())}
+    actions, batch = transaction(), statements()
+    calls: dict[str, Callable[[Any], Any]] = {
+        f"{len(actions)} actions": lambda client: client.transact_write_items(TransactItems=actions),
+        f"{len(batch)} statements": lambda client: client.batch_execute_statement(Statements=batch),
+    }
+    lowest: defaultdict[str, float] = defaultdict(lambda: inf)
     for _ in range(rounds):
-        for name, client in clients.items():
+        for (what, call), (writer, client) in product(calls.items(), clients.items()):
             began = time.process_time()
-            client.transact_write_items(TransactItems=actions)
+            call(client)
+            name = f"{what} written by {writer}"
             lowest[name] = min(lowest[name], time.process_time() - began)
     return {name: seconds * 1_000 for name, seconds in lowest.items()}
 
