@@ -83,8 +83,8 @@ def _running(command: list[str], folder: Path) -> Iterator[str]:
 def _keep_apart(engine: subprocess.Popen[bytes]) -> None:
     """Give an engine the last processor, and the others to this process and those that it starts from now on.
 
-    Otherwise they take each other's, and DynamoDB Local, which hands each action of a transaction from thread to thread,
-    takes twice as long where that wakes another processor.
+    Otherwise they take each other's, and DynamoDB Local, which hands each action of a transaction from thread to
+    thread, takes twice as long where that wakes another processor.
     """
     if len(_PROCESSORS) > 1:
         os.sched_setaffinity(engine.pid, _PROCESSORS[-1:])

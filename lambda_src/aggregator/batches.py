@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import batched
+from threading import Event
 from typing import Any
 
 from .apply import Clock
@@ -34,8 +35,9 @@ MAX_ALONE = 8
 #: Names that stand in a statement as they are, in quotes.
 _PLAIN = re.compile(r"[A-Za-z0-9_@-]+")
 _PLAIN_TABLE = re.compile(r"[A-Za-z0-9_.-]+")
-#: Errors that say that a guess was wrong; after any other one the row is tried again.
-_WRONG_GUESS = frozenset(("DuplicateItem", "ConditionalCheckFailed", "ValidationError"))
+#: Errors that say that a guess was wrong. After any other one the row counts as tried again, so that it shows if
+#: DynamoDB never takes a statement of some form.
+_WRONG_GUESS = frozenset(("DuplicateItem", "ConditionalCheckFailed"))
 
 
 @dataclass(slots=True)
@@ -53,7 +55,8 @@ def write(work: Sequence[Work], prepare: Callable[[Work], Write | None], rows: R
     """Write those rows in batches for which that may be enough; they are done then. The others are as before.
 
     ``prepare`` gives what a row is to get as one write; None where it takes more or nothing. No call is started once
-    the time is over.
+    the time is over, or one has failed as a whole: an operation that hangs or is not allowed would take from each batch
+    the time in which its rows are written one by one.
     """
     if rows.schema.key_prefix or not _PLAIN_TABLE.fullmatch(rows.table):
         # Whether IAM knows the leading keys of a statement is not documented.
@@ -68,8 +71,14 @@ def write(work: Sequence[Work], prepare: Callable[[Work], Write | None], rows: R
         return now < seen.tidy_at and aggregate_name(one.key) not in with_bins
 
     guessed = [one for one in work if is_guessed(one)]
+    failed = Event()
+
+    def write_some(some: Sequence[Work]) -> None:
+        if not failed.is_set() and not _write_some(some, prepare, rows, clock):
+            failed.set()
+
     if len(guessed) > MAX_ALONE:
-        list(run(lambda some: _write_some(some, prepare, rows, clock), list(batched(guessed, MAX_STATEMENTS))))
+        list(run(write_some, list(batched(guessed, MAX_STATEMENTS))))
 
 
 def _with_bins(definition: Definition) -> set[str]:
@@ -81,7 +90,8 @@ def _with_bins(definition: Definition) -> set[str]:
     }
 
 
-def _write_some(work: Sequence[Work], prepare: Callable[[Work], Write | None], rows: Rows, clock: Clock) -> None:
+def _write_some(work: Sequence[Work], prepare: Callable[[Work], Write | None], rows: Rows, clock: Clock) -> bool:
+    """Write those rows in one call; returns False where the call has failed as a whole."""
     chosen: list[tuple[Work, Write, Seen | None]] = []
     statements = []
     for one in work:
@@ -96,8 +106,9 @@ def _write_some(work: Sequence[Work], prepare: Callable[[Work], Write | None], r
             statements.append(statement)
             chosen.append((one, prepared, seen))
     if not statements or clock.remaining() <= 0:
-        return
-    for (one, prepared, seen), error in zip(chosen, rows.execute(statements), strict=True):
+        return True
+    errors = rows.execute(statements)
+    for (one, prepared, seen), error in zip(chosen, errors or ["no answer"] * len(chosen), strict=True):
         if error is None:
             before = seen or Seen(0, prepared.tidy_at)
             rows.seen.put(one.key, Seen(before.items + prepared.delta.items, before.tidy_at))
@@ -109,6 +120,7 @@ def _write_some(work: Sequence[Work], prepare: Callable[[Work], Write | None], r
             one.retries += error not in _WRONG_GUESS
         if seen is None and error in (None, "DuplicateItem"):
             rows.seen.learn(one.key, was_new=error is None)
+    return errors is not None
 
 
 def insert_statement(table: str, key: dict[str, Any], write: Write) -> dict[str, Any] | None:

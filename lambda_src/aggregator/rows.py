@@ -140,19 +140,19 @@ class Rows:
         request: dict[str, Any] = {"ConditionExpression": condition, "ExpressionAttributeValues": values}
         return self._write(self._client.delete_item, key, {**request, "ExpressionAttributeNames": names})
 
-    def execute(self, statements: Sequence[dict[str, Any]]) -> list[str | None]:
+    def execute(self, statements: Sequence[dict[str, Any]]) -> list[str | None] | None:
         """Carry out up to 25 statements in one call, each by itself; returns for each the code of its error.
 
-        None: it was written. After any other answer it may have been written all the same, or may be yet. What is
-        wrong for good shows when the rows are written one by one, so nothing is raised.
+        None for a statement: it was written; None for all: the call has failed. A statement that is not said to be
+        written may be all the same, or may be yet. What is wrong for good shows when the rows are
+        written one by one, so nothing is raised.
         """
-        nothing: list[str | None] = ["no answer"] * len(statements)
         try:
             answers = self._client.batch_execute_statement(Statements=statements).get("Responses", ())
         except (HTTPClientError, ConnectionError, ClientError):
-            return nothing
+            return None
         if len(answers) != len(statements):
-            return nothing
+            return None
         return [answer["Error"].get("Code", "no code") if "Error" in answer else None for answer in answers]
 
     def saw(self, key: RowKey, row: Item, tidy_at: float, added: int | None = None) -> None:

@@ -15,6 +15,7 @@ Watermarks and empty rows are kept as long as a record that they guard against c
 
 import re
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from . import batches, deltas
 from .apply import Clock
@@ -145,6 +146,11 @@ def _learn(work: Work, name: str, row: Item) -> None:
     """Leave out the steps that the row has already."""
     watermark = row.get(name, {}).get("S", "")
     missing = [step for step in work.steps if watermark < position(step.sequence_number)]
+    if len(missing) == len(work.steps):
+        # It was written on the condition that it lacks these steps, and refused: the two would go on for ever.
+        work.invalid = f"in a row {name} is not what this delivery writes there: edited by hand"
+        work.done = True
+        return
     work.duplicates += len(work.steps) - len(missing)
     if missing:
         # Tried in the next round.
@@ -184,8 +190,9 @@ def tidying(row: Item, now: int, schema: RowSchema) -> Update | None:
     for index, name in enumerate(outdated[:_MAX_REMOVED]):
         update.remove(f"w{index}", name)
     expires_at = now + DELIVERABLE_SECONDS
-    expiry = row.get(schema.ttl_attribute)
-    if row.get("items") == {"N": "0"} and not (expiry and int(expiry["N"]) <= expires_at):
+    # Edited by hand it may be anything; what is no number never expires.
+    expiry = Decimal(row.get(schema.ttl_attribute, {}).get("N", "Infinity"))
+    if row.get("items") == {"N": "0"} and expiry > expires_at:
         update.set("expires_at", schema.ttl_attribute, {"N": str(expires_at)})
     if not update.removes and not update.sets:
         return None

@@ -514,9 +514,9 @@ MUTANTS = (
     ),
     Mutant(
         "a batch without an answer counts as written",
-        "rows",
-        '["no answer"] * len(statements)',
-        "[None] * len(statements)",
+        "batches",
+        '["no answer"] * len(chosen)',
+        "[None] * len(chosen)",
         "deliveries",
     ),
     Mutant(

@@ -39,6 +39,8 @@ SALES = {
 }
 KINDS = ["watermark", "none"]
 NOW = 1_800_000_000
+#: Of a statement, but for those that say that it was the wrong one.
+ERRORS = ["ThrottlingError", "TransactionConflict", "InternalServerError", "AccessDenied", "ValidationError"]
 TABLES = {AGGREGATE_TABLE: ["pk", "sk"], LEDGER_TABLE: ["pk", "sk"]}
 Fault = Callable[[dict[str, Any]], str | None]
 
@@ -233,7 +235,7 @@ def test_after_one_batch_of_wrong_guesses_there_are_no_more_until_rows_are_new_a
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("code", ["ThrottlingError", "TransactionConflict", "InternalServerError", "AccessDenied", ""])
+@pytest.mark.parametrize("code", [*ERRORS, ""])
 def test_a_statement_that_fails_leaves_its_row_alone_and_only_that(client, kind, code, caplog):
     caplog.set_level("INFO", "aggregator")
     client.fault = lambda statement: code if {"S": "by_product#p3"} in statement["Parameters"] else None
@@ -268,6 +270,26 @@ def test_a_role_that_lacks_the_permission_is_no_reason_to_count_nothing(client, 
     client.fault = lambda statement: "not carried out"
     Function(client, kind).deliver(*orders(SourceTable(), 5))
     assert {row["items"]["N"] for row in rows(client)} == {"1"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "broken",
+    [
+        ReadTimeoutError(endpoint_url="http://dynamodb"),
+        ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, "BatchExecuteStatement"),
+    ],
+    ids=["hangs", "is not allowed"],
+)
+def test_once_a_batch_has_failed_there_are_no_more_in_the_invocation(client, kind, broken):
+    """Each would take the time of a call, five seconds where the operation hangs, and its rows be written alone."""
+    function, source = Function(client, kind), SourceTable()
+    client.broken, client.fault = broken, lambda statement: "not carried out"
+    function.deliver(*orders(source, 50))
+    assert client.calls == {"BatchExecuteStatement": 1, "UpdateItem": 100}
+    client.broken, client.fault = None, lambda statement: None
+    function.deliver(*orders(source, 50, price="3"))
+    assert client.calls == {"BatchExecuteStatement": 5, "UpdateItem": 100}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -17,6 +17,7 @@ from aggregator.row_schema import OWN_TABLE
 from aggregator.rows import MAX_AMOUNTS, Rows, update_of
 from aggregator.transactions import RowDelta
 from aggregator.watermark import DELIVERABLE_SECONDS, attribute, position, tidying
+from tests.simulation.dynamodb import DynamoDB
 from tests.support.function import environment
 from tests.support.stream import SourceTable, event
 from tests.support.tables import AGGREGATE_TABLE, LEDGER_TABLE, rows, scan
@@ -358,6 +359,40 @@ def test_tidying_removes_only_watermarks_whose_records_cannot_come_any_more():
     }
     del row["@old"]
     assert tidying(row, now, OWN_TABLE) is None
+
+
+@pytest.mark.parametrize("edited", [{"N": "7"}, {"M": {}}, {"NULL": True}])
+def test_a_watermark_of_another_type_does_not_block(edited, caplog):
+    """The condition refuses it for ever, and the row that comes back has no record that could be left out."""
+    caplog.set_level("WARNING", "aggregator")
+    # moto does not compare values of different types.
+    database, source = DynamoDB({AGGREGATE_TABLE: ["pk", "sk"]}), SourceTable()
+    deliver(database, "watermark", source.put("1", **order("tea")))
+    database.update_item(
+        TableName=AGGREGATE_TABLE,
+        Key={"pk": {"S": TEA[0]}, "sk": {"S": TEA[1]}},
+        UpdateExpression="SET #watermark = :edited",
+        ExpressionAttributeNames={"#watermark": attribute(SHARD)},
+        ExpressionAttributeValues={":edited": edited},
+    )
+    batch = [source.put("2", **order("tea")), source.put("3", **order("coffee"))]
+    assert deliver(database, "watermark", *batch, seconds=10)["batchItemFailures"] == []
+    items = {row["pk"]["S"]: row["items"]["N"] for row in database.items(AGGREGATE_TABLE)}
+    assert items == {"by_product#tea": "1", "by_product#coffee": "1", "total": "3"}
+    line = caplog.records[-1]
+    assert line.invalid_rows == 1
+    assert line.reason == f"in a row {attribute(SHARD)} is not what this delivery writes there: edited by hand"
+
+
+@pytest.mark.parametrize(
+    ("edited", "expires"),
+    [({"N": "99.5"}, False), ({"N": "1e30"}, True), ({"S": "never"}, True), ({"NULL": True}, True)],
+)
+def test_an_expiry_of_any_kind_can_be_tidied(edited, expires):
+    update = tidying({"items": {"N": "0"}, "expires_at": edited}, 1_000, OWN_TABLE)
+    assert (update is not None) == expires
+    if update is not None:
+        assert update.values[":expires_at"] == {"N": str(1_000 + DELIVERABLE_SECONDS)}
 
 
 def test_a_row_that_expires_sooner_keeps_that():
