@@ -26,9 +26,10 @@ _PROCESSORS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity"
 
 
 @contextmanager
-def dynamodb_local() -> Iterator[str]:
+def dynamodb_local(*, apart: bool = True) -> Iterator[str]:
     """DynamoDB Local with its data in memory; gives the endpoint. Each access key has tables of its own.
 
+    Not ``apart``, it may use all processors, as those who work with it may, so that calls do overlap.
     Fetches it where the LocalStack of this folder is not installed. Raises ``RunnerError`` with what is missing.
     """
     check_java()
@@ -39,7 +40,7 @@ def dynamodb_local() -> Iterator[str]:
         fetch_dynamodb(folder)
     libraries = folder.dynamodb / "DynamoDBLocal_lib"
     java = ["java", "-Xms1g", "-Xmx1g", f"-Djava.library.path={libraries}", "-jar", "DynamoDBLocal.jar", "-inMemory"]
-    with _running([*java, "-port", "{port}"], folder.dynamodb) as endpoint:
+    with _running([*java, "-port", "{port}"], folder.dynamodb, apart=apart) as endpoint:
         yield endpoint
 
 
@@ -56,7 +57,7 @@ ENGINES = {"DynamoDB Local": dynamodb_local, "stub": stub}
 
 
 @contextmanager
-def _running(command: list[str], folder: Path) -> Iterator[str]:
+def _running(command: list[str], folder: Path, *, apart: bool = True) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -68,7 +69,11 @@ def _running(command: list[str], folder: Path) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        _keep_apart(process)
+        if apart and len(_PROCESSORS) > 1:
+            # Otherwise they take each other's, and DynamoDB Local, which hands each action of a transaction from thread
+            # to thread, takes twice as long where that wakes another processor. Processes that are started inherit it.
+            os.sched_setaffinity(process.pid, _PROCESSORS[-1:])
+            os.sched_setaffinity(0, _PROCESSORS[:-1])
         end = time.monotonic() + _PATIENCE
         while not _answers(port):
             if process.poll() is not None or time.monotonic() > end:
@@ -78,17 +83,8 @@ def _running(command: list[str], folder: Path) -> Iterator[str]:
     finally:
         process.kill()
         process.wait()
-
-
-def _keep_apart(engine: subprocess.Popen[bytes]) -> None:
-    """Give an engine the last processor, and the others to this process and those that it starts from now on.
-
-    Otherwise they take each other's, and DynamoDB Local, which hands each action of a transaction from thread to
-    thread, takes twice as long where that wakes another processor.
-    """
-    if len(_PROCESSORS) > 1:
-        os.sched_setaffinity(engine.pid, _PROCESSORS[-1:])
-        os.sched_setaffinity(0, _PROCESSORS[:-1])
+        if _PROCESSORS:
+            os.sched_setaffinity(0, _PROCESSORS)
 
 
 def _answers(port: int) -> bool:

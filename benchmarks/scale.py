@@ -234,7 +234,7 @@ def render(found: Mapping[str, list[Point]]) -> str:
     parts += ["## The table\n\nThe next batch of 1,000, with `ledger`:", table_sizes()]
     with stub() as endpoint:
         parts += ["## The largest batches\n\nThe peak of the process's memory:", large_batches(endpoint)]
-    with dynamodb_local() as endpoint:
+    with dynamodb_local(apart=False) as endpoint:
         parts += [
             "## Shards that write one row\n\nOn DynamoDB Local, as many handlers at a time as there are shards:",
             contention(endpoint),

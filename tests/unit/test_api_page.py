@@ -1,6 +1,8 @@
-"""docs/api.md: its requests give its answers, on the rows of the demo."""
+"""docs/api.md and the README: their requests give their answers, on the rows of the demo."""
 
 import json
+import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from aggregator.numerics import format_number
 from aggregator.read_api.handler import ReadApi
 from scripts.demo import orders
 from tests.simulation.dynamodb import DynamoDB
-from tests.support.api_page import PAGE, REQUESTS, Request
+from tests.support.api_page import PAGE, README, REQUESTS, Request, requests_of
 from tests.support.function import environment
 from tests.support.read_api import ask
 from tests.support.stack import Client
@@ -81,7 +83,21 @@ def test_an_answer_that_is_known_is_not_sent_again(api):
     assert asked(api, request).status == 304
 
 
+def test_what_the_readme_reads_is_there(api):
+    reads = [request for request in requests_of(README) if request.method == "GET"]
+    answers = [json.loads(asked(api, request).body, parse_float=str) for request in reads]
+    assert [next(iter(answer)) for answer in answers] == ["aggregates", "aggregate", "aggregate", "aggregate"]
+    # The second answers what stands below, and the third the same row, as there is one day.
+    (shown,) = [text for text in re.findall(r"```json\n(.+?)```", README, re.DOTALL) if "next_page" in text]
+    assert answers[1] == json.loads(shown, parse_float=str)
+    assert answers[2]["rows"] == answers[1]["rows"]
+    revenues = [Decimal(row["measures"]["revenue"]) for row in answers[3]["rows"]]
+    assert len(revenues) > 3
+    assert revenues == sorted(revenues, reverse=True)
+
+
 def test_every_request_of_the_page_is_tried():
     # Those that write are tried on LocalStack, in tests/integration/test_write_api.py.
     assert len(READS) == 8
     assert len(REQUESTS) == PAGE.count("curl ")
+    assert len(requests_of(README)) == README.count("curl ") == 5
