@@ -2,15 +2,14 @@
 
     python -m benchmarks.api_latency
 
-On a LocalStack that runs (AWS_ENDPOINT_URL) it applies examples/complete, posts order lines, and then asks in turn, one
-request at a time: an item by POST /items, and the same PutItem by the SDK; one row, a range and the top 10 by the API,
-and the same by the function's code in this process, which asks the same tables. What is left between the two of a pair
-is the imitation of API Gateway and Lambda, and says nothing of AWS. Prices are AWS's list prices, scripts/cost.
+On LocalStack it applies examples/complete, posts order lines, and then asks in turn, one request at a time: an item by
+POST /items, and the same PutItem by the SDK; one row, a range and the top 10 by the API, and the same by the function's
+code in this process, which asks the same tables. What is left between the two of a pair is the imitation of API Gateway
+and Lambda, and says nothing of AWS. Prices are AWS's list prices, scripts/cost.
 """
 
 import argparse
 import itertools
-import os
 import statistics
 import sys
 import tempfile
@@ -28,13 +27,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "lambda_src"))
 
 from aggregator.read_api.handler import ReadApi
 from benchmarks.cost import item_of
+from benchmarks.engines import localstack
 from scripts.api_client import ApiClient
 from scripts.cost.estimate import Request, million
 from scripts.cost.prices import Prices
 from scripts.cost.sizes import READ_UNIT, WRITE_UNIT, item_bytes, units
 from scripts.demo import aggregates, orders
 from scripts.demo.__main__ import TOTAL, wait_for
-from scripts.localstack.settings import ROOT, Endpoint
+from scripts.localstack.settings import ROOT
 from scripts.stack import Stack
 from tests.support.read_api import event
 
@@ -158,8 +158,7 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=200, help="requests of each kind (default: 200)")
     rounds = parser.parse_args().rounds
-    os.environ.update(Endpoint.from_environment().client_environment())
-    with tempfile.TemporaryDirectory() as folder:
+    with localstack(), tempfile.TemporaryDirectory() as folder:
         stack = Stack(ROOT / "examples" / "complete", Path(folder), {"name": "latency", "deletion_protection": False})
         stack.init()
         try:

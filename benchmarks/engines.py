@@ -1,6 +1,6 @@
-"""What the subjects talk to: AWS's DynamoDB Local, and a stub that answers after a fixed time, each in its process.
+"""What is measured against: AWS's DynamoDB Local, a stub that answers after a fixed time, and for pipelines LocalStack.
 
-Where there are two processors or more, engines have one, and those who work with them the others.
+Where there are two processors or more, DynamoDB Local and the stub have one, and those who work with them the others.
 """
 
 import os
@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from scripts.localstack import server
 from scripts.localstack.install import check_java, check_npm, fetch_dynamodb
-from scripts.localstack.settings import Folder
+from scripts.localstack.settings import Endpoint, Folder
 
 ROOT = Path(__file__).parents[1]
 #: What the stub takes for a call and for a transaction, in milliseconds: about what DynamoDB takes in its region.
@@ -50,6 +51,25 @@ def stub(single: float = SINGLE_MS, transaction: float = TRANSACTION_MS) -> Iter
     command = [sys.executable, "-m", "benchmarks.stub", "--single", str(single), "--transaction", str(transaction)]
     with _running([*command, "--port", "{port}"], ROOT) as endpoint:
         yield endpoint
+
+
+@contextmanager
+def localstack() -> Iterator[None]:
+    """LocalStack at AWS_ENDPOINT_URL or its default, with this process's environment for it alone; stopped afterwards
+    where it was not running before. Raises ``RunnerError`` with what is missing."""
+    endpoint, folder = Endpoint.from_environment(), Folder()
+    isolated = endpoint.isolated(os.environ)
+    os.environ.clear()
+    os.environ.update(isolated)
+    folder.path.mkdir(exist_ok=True)
+    backend = server.choose_backend(endpoint, folder)
+    was_running = backend.running()
+    server.start(backend, endpoint)
+    try:
+        yield
+    finally:
+        if not was_running:
+            backend.stop()
 
 
 #: By name, as the report has them.

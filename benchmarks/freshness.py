@@ -34,9 +34,9 @@ from typing import Any
 
 import boto3
 
+from benchmarks.engines import localstack
 from scripts.demo import orders
-from scripts.localstack import server
-from scripts.localstack.settings import ROOT, Endpoint, Folder
+from scripts.localstack.settings import ROOT
 from scripts.stack import Stack
 
 #: Writers at a time: as many as the rate needs where a write takes a tenth of a second.
@@ -74,24 +74,13 @@ class Waited:
 def main() -> int:
     """Measure, and print a table in Markdown."""
     options = _options()
-    endpoint, folder = Endpoint.from_environment(), Folder()
-    isolated = endpoint.isolated(os.environ)
-    os.environ.clear()
-    os.environ.update(isolated)
-    folder.path.mkdir(exist_ok=True)
-    backend = server.choose_backend(endpoint, folder)
-    was_running = backend.running()
-    server.start(backend, endpoint)
-    try:
+    with localstack():
         print(f"{options.writes:g} writes a second for {options.seconds} s; seconds, p50 and p99\n")
         print("| batching window | invocations | write to row | until the invocation | from there to the row |")
         print("| --- | --- | --- | --- | --- |")
         for window in options.windows:
             with tempfile.TemporaryDirectory() as temporary, _pipeline(Path(temporary), window) as outputs:
                 print(_row(window, *measure(outputs, options.writes, options.seconds)), flush=True)
-    finally:
-        if not was_running:
-            backend.stop()
     return 0
 
 
