@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from random import Random
 from typing import Any
+from urllib.parse import unquote
 
 import requests
 import schemathesis
@@ -69,7 +70,9 @@ _NASTY = (
     "x" * 300,
 )
 
-
+#: The values of an item's key, and an item as types and values; numbers as ``Decimal``.
+Key = tuple[Any, ...]
+Typed = dict[str, tuple[str, Any]]
 #: The headers that say on what a request is carried out.
 _CONDITIONS = ("If-Match", "If-None-Match", "Idempotency-Key")
 #: Bytes of a path, so that the headers have room beside it.
@@ -84,7 +87,8 @@ class Contract:
         self._table = pipeline.outputs["source_table_name"]
         self._client = pipeline.client("dynamodb")
         description = self._client.describe_table(TableName=self._table)["Table"]
-        self._keys = [key["AttributeName"] for key in description["KeySchema"]]
+        types = {each["AttributeName"]: each["AttributeType"] for each in description["AttributeDefinitions"]}
+        self._keys = {key["AttributeName"]: types[key["AttributeName"]] for key in description["KeySchema"]}
         document = json.loads(pipeline.outputs["api_openapi"])
         body = document["paths"]["/items"]["post"]["requestBody"]["content"]["application/json"]
         #: What an item may be, as JSON Schema.
@@ -101,15 +105,14 @@ class Contract:
         self.begin()
 
     def begin(self) -> None:
-        """From here on counts what POST takes."""
-        self._before = self._items().keys()
-        self.taken: dict[tuple[Any, ...], dict[str, Any]] = {}
+        """From here on counts what requests write."""
+        self.expected = self._items()
+        self.written = 0
 
-    def unexplained(self) -> dict[tuple[Any, ...], Any]:
-        """The items since the beginning that POST has not taken, or that are not as it has; by key."""
-        found = {key: item for key, item in self._items().items() if key not in self._before}
-        keys = found.keys() | self.taken.keys()
-        return {key: found.get(key) for key in keys if found.get(key) != self.taken.get(key)}
+    def unexplained(self) -> dict[Key, Any]:
+        """The items since the beginning that no request has written, or that are not as one has; by key."""
+        found = self._items()
+        return {key: found.get(key) for key in found.keys() | self.expected if found.get(key) != self.expected.get(key)}
 
     def operation(self, label: str) -> Any:
         """An operation of the document by method and path."""
@@ -146,10 +149,7 @@ class Contract:
                 additional_checks=[valid_bodies_are_taken],
                 transport_kwargs={"base_url": self._pipeline.api.url},
             )
-        if not case.operation.label.startswith("GET"):
-            self._is_settled = False
-        if case.operation.label == POST and case.method.upper() == "POST":
-            self._compare(answer.request.body, answer)
+        self._compare(answer)
 
     def post(self, text: str) -> int:
         """POST a body as it is written; returns the status. Raises where an item is not as the body says."""
@@ -159,25 +159,46 @@ class Contract:
             headers={"Content-Type": "application/json"},
         )
         assert answer.status_code in (201, 400, 409), answer.content
-        self._compare(text, answer)
+        self._compare(answer)
         return answer.status_code
 
-    def _compare(self, body: str | bytes, answer: Any) -> None:
-        """An item that was taken is in the table as the body has it, digit by digit."""
-        if answer.status_code != 201:
+    def _compare(self, answer: requests.Response) -> None:
+        """What a request has written is in the table as its body and its path have it, digit by digit."""
+        if answer.status_code not in (200, 201) or answer.request.method not in ("POST", "PUT", "DELETE"):
             return
-        sent = json.loads(body, parse_float=Decimal, parse_int=Decimal)
-        made = {name: answer.json()["request_id"] for name in self._keys if name not in sent}
-        expected = {name: _attribute(value) for name, value in {**made, **sent}.items()}
-        key = {name: expected[name] for name in self._keys}
-        found = self._client.get_item(
-            TableName=self._table,
-            Key={name: {kind: str(value)} for name, (kind, value) in key.items()},
-            ConsistentRead=True,
-        )
-        assert _item(found.get("Item", {})) == expected
-        self.taken[self._key(found["Item"])] = found["Item"]
         self._is_settled = False
+        self.written += 1
+        for key, item in self._changes(answer).items():
+            names = dict(zip(self._keys, key, strict=True))
+            found = self._client.get_item(
+                TableName=self._table,
+                Key={name: {kind: str(names[name])} for name, kind in self._keys.items()},
+                ConsistentRead=True,
+            ).get("Item")
+            assert (found and _item(found)) == item
+            if found is None:
+                self.expected.pop(key, None)
+            else:
+                self.expected[key] = found
+
+    def _changes(self, answer: requests.Response) -> dict[Key, Typed | None]:
+        """The items that a request says to write, and None for one that it says to delete; by key."""
+        path = str(answer.request.url).removeprefix(self._pipeline.api.url).partition("?")[0]
+        parts = [unquote(part) for part in path.split("/")[2:]]
+        # Of a POST there are none.
+        named = zip(self._keys.items(), parts, strict=False)
+        in_path = {name: part if kind == "S" else Decimal(part) for (name, kind), part in named}
+        if answer.request.method == "DELETE":
+            return {tuple(in_path.values()): None}
+        body = json.loads(answer.request.body or b"", parse_float=Decimal, parse_int=Decimal)
+        changes: dict[Key, Typed | None] = {}
+        for sent in body["items"] if path == "/batch" else [body]:
+            made = {name: answer.json()["request_id"] for name in self._keys if name not in sent | in_path}
+            whole = made | in_path | sent
+            changes[tuple(whole[name] for name in self._keys)] = {
+                name: _attribute(value) for name, value in whole.items()
+            }
+        return changes
 
     def stored(self) -> list[dict[str, Any]]:
         """The items of the table that were not there before the first request."""
@@ -210,11 +231,9 @@ class Contract:
         self._is_settled = False
         self.settle()
 
-    def _items(self) -> dict[tuple[Any, ...], dict[str, Any]]:
-        return {self._key(item): item for item in scan(self._client, self._table, ConsistentRead=True)}
-
-    def _key(self, item: Mapping[str, Any]) -> tuple[Any, ...]:
-        return tuple(next(iter(item[name].values())) for name in self._keys)
+    def _items(self) -> dict[Key, dict[str, Any]]:
+        items = scan(self._client, self._table, ConsistentRead=True)
+        return {tuple(_item(item)[name][1] for name in self._keys): item for item in items}
 
 
 def _is_no_case(case: schemathesis.Case) -> bool:
@@ -297,7 +316,7 @@ def _attribute(value: Any) -> tuple[str, Any]:
     return {str: "S", bool: "BOOL", Decimal: "N"}[type(value)], value
 
 
-def _item(item: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
+def _item(item: Mapping[str, Any]) -> Typed:
     """An item in DynamoDB JSON as types and values, numbers as ``Decimal``."""
     typed = {name: next(iter(value.items())) for name, value in item.items()}
     return {name: (kind, Decimal(value) if kind == "N" else value) for name, (kind, value) in typed.items()}
