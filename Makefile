@@ -64,7 +64,7 @@ fuzz: setup ## Requests made up from the OpenAPI document, on LocalStack (CASES=
 	  $(PYTHON) -m pytest tests/integration/test_contract.py
 
 .PHONY: bench
-bench: setup ## The function next to how others do it, on DynamoDB Local and a stub: benchmarks/report (25 minutes)
+bench: setup ## The function next to how others do it, on DynamoDB Local and a stub: benchmarks/report (20 minutes)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
 	$(PYTHON) -m benchmarks.compare
 	$(PYTHON) -m benchmarks.scale

@@ -1,6 +1,6 @@
 """Compares the function with how others do it, all in one run, and writes the report with its plots.
 
-    python -m benchmarks.compare                  # everything, about 20 minutes on two processors
+    python -m benchmarks.compare                  # everything, about 15 minutes on two processors
     python -m benchmarks.compare --workloads hot --engines stub --rounds 1 --report /tmp/report
 
 In each round every subject works on every workload and engine in turn, so that what else the machine does at a time

@@ -81,6 +81,11 @@ def _running(command: list[str], folder: Path, *, apart: bool = True) -> Iterato
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    apart = apart and len(_PROCESSORS) > 1
+    if apart:
+        # Otherwise they take each other's, and DynamoDB Local, which hands each action of a transaction from thread to
+        # thread, takes twice as long where that wakes another processor. Processes inherit it when they are started.
+        os.sched_setaffinity(0, _PROCESSORS[-1:])
     process = subprocess.Popen(
         [part.format(port=port) if part == "{port}" else part for part in command],
         cwd=folder,
@@ -89,10 +94,7 @@ def _running(command: list[str], folder: Path, *, apart: bool = True) -> Iterato
         stderr=subprocess.DEVNULL,
     )
     try:
-        if apart and len(_PROCESSORS) > 1:
-            # Otherwise they take each other's, and DynamoDB Local, which hands each action of a transaction from thread
-            # to thread, takes twice as long where that wakes another processor. Processes that are started inherit it.
-            os.sched_setaffinity(process.pid, _PROCESSORS[-1:])
+        if apart:
             os.sched_setaffinity(0, _PROCESSORS[:-1])
         end = time.monotonic() + _PATIENCE
         while not _answers(port):

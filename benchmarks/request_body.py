@@ -1,9 +1,9 @@
-"""What a transaction of the ledger takes of the client, with its actions written by botocore and by the function.
+"""What a transaction and a batch of statements take of the client, written by botocore and by the function.
 
     python -m benchmarks.request_body
 
-A transaction of 88 entries and 12 rows, answered inside the client, so that everything but the network is in it.
-Interleaved, the lowest CPU time of each.
+A transaction of 88 entries and 12 rows, and 25 statements that make a row, answered inside the client, so that
+everything but the network is in it. Interleaved, the lowest CPU time of each.
 """
 
 import os

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import batched
-from threading import Event
 from typing import Any
 
 from .apply import Clock
@@ -32,6 +31,8 @@ MAX_STATEMENTS = 25
 _MAX_CHARACTERS = 8_192
 #: So many rows are written one by one at the same time, in no more time than a batch takes.
 MAX_ALONE = 8
+#: One connection that was closed while the process stood still is no reason to do without batches.
+MAX_FAILED = 2
 #: Names that stand in a statement as they are, in quotes.
 _PLAIN = re.compile(r"[A-Za-z0-9_@-]+")
 _PLAIN_TABLE = re.compile(r"[A-Za-z0-9_.-]+")
@@ -55,8 +56,8 @@ def write(work: Sequence[Work], prepare: Callable[[Work], Write | None], rows: R
     """Write those rows in batches for which that may be enough; they are done then. The others are as before.
 
     ``prepare`` gives what a row is to get as one write; None where it takes more or nothing. No call is started once
-    the time is over, or one has failed as a whole: an operation that hangs or is not allowed would take from each batch
-    the time in which its rows are written one by one.
+    the time is over, or :data:`MAX_FAILED` have failed as a whole: an operation that hangs or is not allowed would take
+    from each batch the time in which its rows are written one by one.
     """
     if rows.schema.key_prefix or not _PLAIN_TABLE.fullmatch(rows.table):
         # Whether IAM knows the leading keys of a statement is not documented.
@@ -71,11 +72,11 @@ def write(work: Sequence[Work], prepare: Callable[[Work], Write | None], rows: R
         return now < seen.tidy_at and aggregate_name(one.key) not in with_bins
 
     guessed = [one for one in work if is_guessed(one)]
-    failed = Event()
+    failed: list[Sequence[Work]] = []
 
     def write_some(some: Sequence[Work]) -> None:
-        if not failed.is_set() and not _write_some(some, prepare, rows, clock):
-            failed.set()
+        if len(failed) < MAX_FAILED and not _write_some(some, prepare, rows, clock):
+            failed.append(some)
 
     if len(guessed) > MAX_ALONE:
         list(run(write_some, list(batched(guessed, MAX_STATEMENTS))))

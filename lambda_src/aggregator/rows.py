@@ -144,8 +144,8 @@ class Rows:
         """Carry out up to 25 statements in one call, each by itself; returns for each the code of its error.
 
         None for a statement: it was written; None for all: the call has failed. A statement that is not said to be
-        written may be all the same, or may be yet. What is wrong for good shows when the rows are
-        written one by one, so nothing is raised.
+        written may be all the same, or may be yet. What is wrong for good shows when the rows are written one by one,
+        so nothing is raised.
         """
         try:
             answers = self._client.batch_execute_statement(Statements=statements).get("Responses", ())

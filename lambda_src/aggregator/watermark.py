@@ -32,6 +32,8 @@ from .transactions import RowDelta
 DELIVERABLE_SECONDS = 48 * 3_600
 #: What the name of a watermark begins with. No measure's name can.
 _PREFIX = "@"
+#: What :func:`position` gives, and the epoch second of writing.
+_WATERMARK = re.compile(r"[0-9]{3,}/[0-9]+")
 _SHARD_ID = re.compile(r"shardId-0*([1-9][0-9]*-[0-9a-f]+)")
 #: Watermarks that one write removes, so that its expression keeps below DynamoDB's 4 KB.
 _MAX_REMOVED = 50
@@ -145,12 +147,12 @@ def _applied(work: Work, taken: Sequence[Step], row: Item | None) -> None:
 def _learn(work: Work, name: str, row: Item) -> None:
     """Leave out the steps that the row has already."""
     watermark = row.get(name, {}).get("S", "")
-    missing = [step for step in work.steps if watermark < position(step.sequence_number)]
-    if len(missing) == len(work.steps):
-        # It was written on the condition that it lacks these steps, and refused: the two would go on for ever.
+    if not _WATERMARK.fullmatch(watermark):
+        # It cannot tell which steps the row has: one of another type would be refused for ever.
         work.invalid = f"in a row {name} is not what this delivery writes there: edited by hand"
         work.done = True
         return
+    missing = [step for step in work.steps if watermark < position(step.sequence_number)]
     work.duplicates += len(work.steps) - len(missing)
     if missing:
         # Tried in the next round.

@@ -369,13 +369,15 @@ def test_the_requests_of_the_page_give_its_answers(pipeline: Pipeline):
 
 def test_what_the_readme_writes_is_stored_once_and_counts(pipeline: Pipeline):
     (write,) = [request for request in requests_of(README) if request.method != "GET"]
-    answers = [pipeline.api.write(write.method, write.path, write.body, **write.headers) for _ in range(2)]
-    assert [answer.status for answer in answers] == [201, 409]
-    assert list(answers[0].body) == list(json.loads(write.answer)) == ["request_id"]
-    pipeline.drain()
-    sent = json.loads(write.body or "")
-    row = pipeline.row(f"sales_by_product_day#{sent['stock_code']}", f"day#{sent['invoice_date']}")
-    assert row is not None
-    assert (row["items"], row["revenue"]) == ("1", "25.5")
-    assert pipeline.api.write("DELETE", "/items/4712/1", If_Match="*").status == 200
-    pipeline.drain()
+    try:
+        answers = [pipeline.api.write(write.method, write.path, write.body, **write.headers) for _ in range(2)]
+        assert [answer.status for answer in answers] == [201, 409]
+        assert list(answers[0].body) == list(json.loads(write.answer)) == ["request_id"]
+        pipeline.drain()
+        sent = json.loads(write.body or "")
+        row = pipeline.row(f"sales_by_product_day#{sent['stock_code']}", f"day#{sent['invoice_date']}")
+        assert row is not None
+        assert (row["items"], row["revenue"]) == ("1", "25.5")
+    finally:
+        pipeline.api.write("DELETE", "/items/4712/1")
+        pipeline.drain()

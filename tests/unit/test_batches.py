@@ -281,15 +281,15 @@ def test_a_role_that_lacks_the_permission_is_no_reason_to_count_nothing(client, 
     ],
     ids=["hangs", "is not allowed"],
 )
-def test_once_a_batch_has_failed_there_are_no_more_in_the_invocation(client, kind, broken):
+def test_once_two_batches_have_failed_there_are_no_more_in_the_invocation(client, kind, broken):
     """Each would take the time of a call, five seconds where the operation hangs, and its rows be written alone."""
     function, source = Function(client, kind), SourceTable()
     client.broken, client.fault = broken, lambda statement: "not carried out"
     function.deliver(*orders(source, 50))
-    assert client.calls == {"BatchExecuteStatement": 1, "UpdateItem": 100}
+    assert client.calls == {"BatchExecuteStatement": 2, "UpdateItem": 100}
     client.broken, client.fault = None, lambda statement: None
     function.deliver(*orders(source, 50, price="3"))
-    assert client.calls == {"BatchExecuteStatement": 5, "UpdateItem": 100}
+    assert client.calls == {"BatchExecuteStatement": 6, "UpdateItem": 100}
 
 
 @pytest.mark.parametrize("kind", KINDS)

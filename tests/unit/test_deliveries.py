@@ -361,9 +361,9 @@ def test_tidying_removes_only_watermarks_whose_records_cannot_come_any_more():
     assert tidying(row, now, OWN_TABLE) is None
 
 
-@pytest.mark.parametrize("edited", [{"N": "7"}, {"M": {}}, {"NULL": True}])
-def test_a_watermark_of_another_type_does_not_block(edited, caplog):
-    """The condition refuses it for ever, and the row that comes back has no record that could be left out."""
+@pytest.mark.parametrize("edited", [{"N": "7"}, {"M": {}}, {"NULL": True}, {"S": "zzz"}, {"S": "40/7"}])
+def test_a_watermark_edited_by_hand_neither_blocks_nor_hides_records(edited, caplog):
+    """The condition refuses another type for ever; behind another text all records would pass for duplicates."""
     caplog.set_level("WARNING", "aggregator")
     # moto does not compare values of different types.
     database, source = DynamoDB({AGGREGATE_TABLE: ["pk", "sk"]}), SourceTable()
