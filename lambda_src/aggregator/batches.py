@@ -126,24 +126,21 @@ def _write_some(work: Sequence[Work], prepare: Callable[[Work], Write | None], r
 
 def insert_statement(table: str, key: dict[str, Any], write: Write) -> dict[str, Any] | None:
     """The statement that makes a row, as its update would where there is none; None where there is no such."""
-    update = write.update
-    aliases = (*update.sets, *update.adds)
-    text = _insert_text(table, (*key, *(update.names[f"#{alias}"] for alias in aliases)))
-    values = [update.values[f":{alias}"] for alias in aliases]
-    return _statement(text, [*key.values(), *values])
+    sets, adds = write.update.sets, write.update.adds
+    text = _insert_text(table, (*key, *sets, *adds))
+    return _statement(text, [*key.values(), *sets.values(), *adds.values()])
 
 
 def update_statement(table: str, key: dict[str, Any], write: Write) -> dict[str, Any] | None:
     """The statement that changes a row that is there and keeps an item; None where there is no such."""
     update = write.update
-    sets, adds, removes = (
-        tuple(update.names[f"#{alias}"] for alias in aliases) for aliases in (update.sets, update.adds, update.removes)
-    )
     behind = update.behind
-    text = _update_text(table, tuple(key), sets, adds, removes, behind and behind[0])
-    values = [update.values[f":{alias}"] for alias in (*update.sets, *update.adds)]
-    more = [{"N": str(-write.delta.items)}]
-    return _statement(text, [*values, *key.values(), *more, *([behind[1]] if behind else [])])
+    text = _update_text(
+        table, tuple(key), tuple(update.sets), tuple(update.adds), tuple(update.removes), behind and behind[0]
+    )
+    more = {"N": str(-write.delta.items)}
+    values = [*update.sets.values(), *update.adds.values(), *key.values(), more]
+    return _statement(text, [*values, behind[1]] if behind else values)
 
 
 def _statement(text: str | None, parameters: list[AttributeValue]) -> dict[str, Any] | None:

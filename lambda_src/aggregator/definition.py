@@ -72,9 +72,10 @@ class Aggregate:
 
     ``indexes`` names the index of each extreme by its measure, ``rank_by`` the measure that a table's index sorts by,
     ``write_shards`` over how many parts each row is spread (None: it is one item).
-    ``layout`` is a short hash of what the readable attributes of its rows depend on besides the key, ``actions`` how
-    many writes an item can need for one row: the row, its index entries and reference counts. Of a row that is spread,
-    each distinct value may stand in another part.
+    ``layout`` is a short hash of what the readable attributes of its rows depend on besides the key, ``units`` how many
+    rows an item contributes to in each of its groups, one a unit of the time bucket, and ``actions`` how many writes it
+    can need for one row: the row, its index entries and reference counts. Of a row that is spread, each distinct value
+    may stand in another part.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Aggregate:
     write_shards: int | None = None
     indexes: dict[str, str] = field(init=False)
     layout: str = field(init=False)
+    units: int = field(init=False)
     actions: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -93,13 +95,9 @@ class Aggregate:
         zone = str(self.time_bucket.zone) if self.time_bucket else None
         readable = json.dumps([[attribute.name for attribute in self.group_by], zone, self.rank_by])
         object.__setattr__(self, "layout", hashlib.sha256(readable.encode()).hexdigest()[:6])
+        object.__setattr__(self, "units", len(self.time_bucket.units) if self.time_bucket else 1)
         counted = len(self.counted) * (2 if self.write_shards else 1)
         object.__setattr__(self, "actions", 1 + len(set(self.indexes.values())) + counted)
-
-    @cached_property
-    def units(self) -> int:
-        """How many rows an item contributes to in each of its groups: one a unit of the time bucket."""
-        return len(self.time_bucket.units) if self.time_bucket else 1
 
     @cached_property
     def counted(self) -> tuple[str, ...]:
@@ -198,6 +196,7 @@ class _Reader:
     def __init__(self, problems: list[str], append_only: bool) -> None:
         self._problems = problems
         self._append_only = append_only
+        self._measures_alike: dict[tuple[object, ...], tuple[Measure, ...]] = {}
 
     def _problem(self, place: str, text: str) -> None:
         self._problems.append(f"{place}: {text}")
@@ -246,6 +245,7 @@ class _Reader:
         condition = None if where is None else self._expression(f"{place}.where", where, compile_condition)
         time_bucket = None if bucket is None else self._time_bucket(f"{place}.time_bucket", bucket)
         measures = self._measures(f"{place}.measures", fields.get("measures"), time_bucket)
+        measures = self._measures_alike.setdefault(tuple(measure.declared for measure in measures), measures)
         rank_by = self._rank_by(f"{place}.rank_by", fields.get("rank_by"), measures)
         write_shards = fields.get("write_shards")
         if write_shards is not None:

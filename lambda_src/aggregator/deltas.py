@@ -42,6 +42,10 @@ class Steps:
     def add(self, first: Record, old: Contributions, new: Contributions) -> None:
         """Add what the records of one item from ``first`` on change."""
         sequence_number = int(first.sequence_number)
+        if not old:
+            for row, joining in new.items():
+                self.rows[row].append(Step(sequence_number, None, joining))
+            return
         for row in {**old, **new}:
             before, after = old.get(row), new.get(row)
             if before != after:

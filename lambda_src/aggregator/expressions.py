@@ -183,7 +183,7 @@ def _checked(compiled: _Compiled, wanted: Kind, role: str) -> Evaluate:
             raise UnusableItem(f"{what} has to be {_KIND_NAMES[wanted]}, and is {_kind_of(value)}")
         return value
 
-    return check
+    return compiled.path.number_reader(check) if compiled.path and wanted == "number" else check
 
 
 def _scalar(compiled: _Compiled, node: ast.expr) -> Evaluate:
@@ -420,11 +420,12 @@ class _Compiler:
 
         def compare(item: Item) -> bool:
             one, other = first(item), second(item)
-            if type(one) is not type(other):
+            kind = type(one)
+            if kind is not type(other):
                 raise UnusableItem(f"{named}: {_kind_of(one)} cannot be compared with {_kind_of(other)} by {sign}")
-            if ordered and type(one) not in (Decimal, str):
-                raise UnusableItem(f"{named}: {sign} compares numbers or strings, not {_kind_of(one)}")
-            return compute(one, other)
+            if kind is Decimal or kind is str or not ordered:
+                return compute(one, other)
+            raise UnusableItem(f"{named}: {sign} compares numbers or strings, not {_kind_of(one)}")
 
         return compare
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 # What a start makes stays, so to look for garbage in it takes time and finds nothing (a twelfth of a start).
@@ -257,12 +256,12 @@ class Aggregator:
     ) -> None:
         """Log the one line of an invocation; the runtime adds the request's id. No data of items."""
         now = clock.now()
-        oldest = min((record.changed_at for record in batch), default=None)
+        oldest = min((record.created or 0 for record in batch), default=None)
         summary = {
             **metrics.sequence_range(event),
             **counts,
             "partial_batches": int(counts["go_on_from"] is not None),
-            "oldest_record_age": max(0, now - int(datetime.fromisoformat(oldest).timestamp())) if oldest else None,
+            "oldest_record_age": None if oldest is None else max(0, now - oldest),
             "write_units": self._write_units.take() if self._write_units is not None else None,
         }
         fields = metrics.embedded(summary, names, function_name=self._function_name, milliseconds=now * 1000)

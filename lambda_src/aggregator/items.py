@@ -91,6 +91,22 @@ class AttributePath:
 
         return read
 
+    def number_reader(self, otherwise: Callable[[Item], Any]) -> Callable[[Item], Any]:
+        """The same for a number: what is another value, or takes longer to read, is left to ``otherwise``."""
+        if self._steps:
+            return otherwise
+        name = self._name
+
+        def read(item: Item) -> Any:
+            value = item.get(name)
+            if value is not None:
+                raw = value.get("N")
+                if raw is not None and len(raw) <= USABLE_DIGITS:
+                    return Decimal(raw)
+            return otherwise(item)
+
+        return read
+
     def find(self, item: Item) -> tuple[str, Any]:
         """The type and raw value found at this path, for example ``("N", "6")``.
 

@@ -25,8 +25,10 @@ def encode(kind: str, raw: Any) -> str:
     """Encode one scalar in DynamoDB JSON (type and raw value) as a part of a key. Raises ``ValueError`` for others."""
     match kind:
         case "S":
-            text = raw.replace("%", "%25").replace("#", "%23")
-            return f"%3D{text[1:]}" if text.startswith("=") else text
+            text: str = raw
+            if "%" in text or "#" in text:
+                text = text.replace("%", "%25").replace("#", "%23")
+            return f"%3D{text[1:]}" if text[:1] == "=" else text
         case "N":
             return f"={raw}" if _is_plain(raw) else f"={format_number(Decimal(raw))}"
         case "BOOL":
@@ -60,8 +62,8 @@ def shortened(key: str, limit: int) -> str:
 
     No key equals the hash of another: no encoded value begins as a hash does.
     """
-    encoded = utf8(key)
-    if len(encoded) <= limit:
+    # A character takes four bytes at most: the exact size is looked at only where it may matter.
+    if 4 * len(key) <= limit or len(encoded := utf8(key)) <= limit:
         return key
     first, separator, _ = key.partition(SEPARATOR)
     digest = f"=sha256:{hashlib.sha256(encoded).hexdigest()}"

@@ -20,7 +20,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -89,6 +88,8 @@ class Measure:
 
     ``value`` is None for a count, ``order_by`` the path of the time for first and last, read in ``zone`` where it has
     no offset, ``accuracy`` the relative error of a percentile.
+    ``summed_in`` is the attribute that its value is added to as it is (None where it keeps something else, too), and
+    ``scaled`` what that value, rounded, is called among what has been computed of an item.
     """
 
     name: str
@@ -98,11 +99,21 @@ class Measure:
     order_by: AttributePath | None = None
     zone: tzinfo = UTC
     accuracy: Decimal = DEFAULT_ACCURACY
+    summed_in: str | None = field(init=False)
+    scaled: tuple[str, str | int] = field(init=False)
 
-    @cached_property
-    def summed_in(self) -> str | None:
-        """The attribute that its value is added to as it is; None where it keeps something else, too."""
-        return self.attributes[0] if self.function in ("sum", "avg") else None
+    def __post_init__(self) -> None:
+        # Once, not for every item.
+        summed_in = self.attributes[0] if self.function in ("sum", "avg") else None
+        object.__setattr__(self, "summed_in", summed_in)
+        object.__setattr__(self, "scaled", (self.value.text if self.value else "", self.scale))
+
+    @property
+    def declared(self) -> tuple[object, ...]:
+        """What another measure has in common with it that computes the same of every item."""
+        value = self.value and (self.value.text, self.value.kind)
+        order = self.order_by and (self.order_by.text, str(self.zone))
+        return self.name, self.function, value, self.scale, order, self.accuracy
 
     @property
     def is_linear(self) -> bool:
@@ -169,25 +180,27 @@ def shares_of(measures: Iterable[Measure], indexes: dict[str, str], item: Item, 
     Raises :class:`UnusableItem` with the measure and the reason.
     """
     shares = Shares()
+    amounts = shares.amounts
     for measure in measures:
         try:
-            if measure.summed_in and measure.value is not None:
-                shares.amounts[measure.summed_in] = _scaled(measure.value, measure.scale, item, computed)
+            if measure.value is None:
+                amounts[measure.name] = _ONE
+            elif measure.summed_in is not None:
+                amounts[measure.summed_in] = _scaled(measure, measure.value, item, computed)
             else:
-                _share(measure, indexes, item, shares, computed)
+                _share(measure, measure.value, indexes, item, shares, computed)
         except UnusableItem as error:
             raise UnusableItem(f"measures.{measure.name}: {error}") from None
     return shares
 
 
-def _share(measure: Measure, indexes: dict[str, str], item: Item, shares: Shares, computed: Computed) -> None:
-    name, value = measure.name, measure.value
-    if value is None:
-        shares.amounts[name] = _ONE
-        return
+def _share(
+    measure: Measure, value: Expression, indexes: dict[str, str], item: Item, shares: Shares, computed: Computed
+) -> None:
+    name = measure.name
     match measure.function:
         case "variance" | "stddev":
-            amount = _scaled(value, measure.scale, item, computed)
+            amount = _scaled(measure, value, item, computed)
             shares.amounts[f"{name}_sum"] = amount
             # Of a number with so many places, the square has twice as many: nothing is rounded.
             shares.amounts[f"{name}_sum_of_squares"] = _amount(EXACT.multiply(amount, amount), 2 * measure.scale)
@@ -196,7 +209,7 @@ def _share(measure: Measure, indexes: dict[str, str], item: Item, shares: Shares
         case "distinct":
             shares.distinct = {**shares.distinct, name: _part_of_key(_value(value, item, computed))}
         case "min" | "max":
-            _index(measure, indexes, Indexed(_scaled(value, measure.scale, item, computed), ()), shares)
+            _index(measure, indexes, Indexed(_scaled(measure, value, item, computed), ()), shares)
         case "first" | "last" if measure.order_by is not None:
             by = microseconds(instant(measure.order_by, measure.zone, item))
             _index(measure, indexes, Indexed(by, (), _carried(_value(value, item, computed))), shares)
@@ -210,11 +223,10 @@ def _value(expression: Expression, item: Item, computed: Computed) -> Any:
     return computed[key]
 
 
-def _scaled(expression: Expression, scale: int, item: Item, computed: Computed) -> Decimal:
-    key = expression.text, scale
-    amount: Decimal | None = computed.get(key)
+def _scaled(measure: Measure, value: Expression, item: Item, computed: Computed) -> Decimal:
+    amount: Decimal | None = computed.get(measure.scaled)
     if amount is None:
-        amount = computed[key] = _amount(_value(expression, item, computed), scale)
+        amount = computed[measure.scaled] = _amount(value(item), measure.scale)
     return amount
 
 

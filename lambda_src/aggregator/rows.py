@@ -26,55 +26,49 @@ MAX_AMOUNTS = 150
 
 @dataclass(slots=True)
 class Update:
-    """An update of one row in the making. Names that DynamoDB reserves (items, group) stand behind aliases.
+    """An update of one row in the making: by attribute, what is set and what is added, and what is removed.
 
-    ``sets``, ``adds`` and ``removes`` are aliases, without their ``#``.
+    ``there`` is an attribute that the row has to have (None: the row may be made), ``behind`` one that has to be
+    missing, or less than a value, and ``unchanged`` one that has to have a value still (None: to be missing still).
     """
 
-    sets: list[str] = field(default_factory=list)
-    adds: list[str] = field(default_factory=list)
+    sets: dict[str, AttributeValue] = field(default_factory=dict)
+    adds: dict[str, AttributeValue] = field(default_factory=dict)
     removes: list[str] = field(default_factory=list)
-    conditions: list[str] = field(default_factory=list)
-    names: dict[str, str] = field(default_factory=dict)
-    values: dict[str, AttributeValue] = field(default_factory=dict)
-    #: An attribute that has to be missing, or less than this value.
+    there: str | None = None
     behind: tuple[str, AttributeValue] | None = None
-
-    def set(self, alias: str, name: str, value: AttributeValue) -> None:
-        """Set an attribute; ``alias`` is the name that stands for it in the expression."""
-        self.names[f"#{alias}"] = name
-        self.values[f":{alias}"] = value
-        self.sets.append(alias)
-
-    def add(self, alias: str, name: str, number: str) -> None:
-        """Add a number to an attribute."""
-        self.names[f"#{alias}"] = name
-        self.values[f":{alias}"] = {"N": number}
-        self.adds.append(alias)
-
-    def remove(self, alias: str, name: str) -> None:
-        """Remove an attribute, where it is there."""
-        self.names[f"#{alias}"] = name
-        self.removes.append(alias)
-
-    def only_behind(self, alias: str, value: AttributeValue) -> None:
-        """Write only where an attribute that is set or removed is missing, or less than a value."""
-        self.behind = self.names[f"#{alias}"], value
-        self.values[":behind"] = value
-        self.conditions.append(f"(attribute_not_exists(#{alias}) OR #{alias} < :behind)")
+    unchanged: tuple[str, AttributeValue | None] | None = None
 
     def request(self) -> dict[str, Any]:
         """The arguments of UpdateItem but for the table and the key."""
+        # Names that DynamoDB reserves (items, group), or that a declaration chooses, stand behind aliases.
+        aliases: dict[str, str] = {}
+        values: dict[str, AttributeValue] = {}
+
+        def alias(name: str) -> str:
+            return aliases.setdefault(name, f"#n{len(aliases)}")
+
+        def placeholder(value: AttributeValue) -> str:
+            values[name := f":v{len(values)}"] = value
+            return name
+
         clauses = (
-            ("SET", [f"#{alias} = :{alias}" for alias in self.sets]),
-            ("ADD", [f"#{alias} :{alias}" for alias in self.adds]),
-            ("REMOVE", [f"#{alias}" for alias in self.removes]),
+            ("SET", [f"{alias(name)} = {placeholder(value)}" for name, value in self.sets.items()]),
+            ("ADD", [f"{alias(name)} {placeholder(value)}" for name, value in self.adds.items()]),
+            ("REMOVE", [alias(name) for name in self.removes]),
         )
+        conditions = [] if self.there is None else [f"attribute_exists({alias(self.there)})"]
+        if self.behind is not None:
+            name, value = alias(self.behind[0]), placeholder(self.behind[1])
+            conditions.append(f"(attribute_not_exists({name}) OR {name} < {value})")
+        if self.unchanged is not None:
+            name, read = alias(self.unchanged[0]), self.unchanged[1]
+            conditions.append(f"attribute_not_exists({name})" if read is None else f"{name} = {placeholder(read)}")
         return {
             "UpdateExpression": " ".join(f"{clause} {', '.join(parts)}" for clause, parts in clauses if parts),
-            "ExpressionAttributeNames": self.names,
-            **({"ExpressionAttributeValues": self.values} if self.values else {}),
-            **({"ConditionExpression": " AND ".join(self.conditions)} if self.conditions else {}),
+            "ExpressionAttributeNames": {alias: name for name, alias in aliases.items()},
+            **({"ExpressionAttributeValues": values} if values else {}),
+            **({"ConditionExpression": " AND ".join(conditions)} if conditions else {}),
         }
 
 
@@ -83,22 +77,21 @@ def update_of(definition: Definition, key: RowKey, delta: RowDelta, schema: RowS
 
     A row that is not there has nothing that could be taken back: it was deleted by hand or is past its retention.
     """
-    update = Update()
-    update.set("revision", "revision", {"S": secrets.token_hex(8)})
-    if delta.joined:
-        for name, value in (description(definition, key) | schema.marks).items():
-            update.set(name, name, value)
+    update = Update({"revision": {"S": secrets.token_hex(8)}})
+    joined = delta.joined
+    if joined:
+        update.sets |= description(definition, key)
+        update.sets |= schema.marks
         if delta.expires_at is not None:
-            update.set("expires_at", schema.ttl_attribute, {"N": str(delta.expires_at)})
+            update.sets[schema.ttl_attribute] = {"N": str(delta.expires_at)}
     else:
-        update.names["#pk"] = schema.hash_key
-        update.conditions.append("attribute_exists(#pk)")
-    if delta.items or delta.joined:
-        update.add("items", "items", str(delta.items))
-    for index, (name, amount) in enumerate(delta.amounts.items()):
+        update.there = schema.hash_key
+    if delta.items or joined:
+        update.adds["items"] = {"N": str(delta.items)}
+    for name, amount in delta.amounts.items():
         # Zero is written where the row may be new, so that every row has every measure.
-        if amount or delta.joined:
-            update.add(f"m{index}", name, format_number(amount))
+        if amount or joined:
+            update.adds[name] = {"N": format_number(amount)}
     return update
 
 
@@ -257,7 +250,8 @@ def result_of(work: Sequence[Work], unusable: int, reason: str | None) -> Result
     unwritten = [one for one in work if not one.done]
     writes: Counter[str] = Counter()
     for one in work:
-        writes[aggregate_name(one.key)] += one.writes
+        if one.writes:
+            writes[aggregate_name(one.key)] += one.writes
     return Result(
         writes=writes,
         duplicates=sum(one.duplicates for one in work),

@@ -5,8 +5,8 @@ remembered may be wrong in any way, and is lost with the process.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
 from threading import Lock
+from typing import NamedTuple
 
 from .contributions import RowKey, aggregate_name
 
@@ -18,8 +18,7 @@ NEW_SHARE = 0.9
 _LAST = 1 / 64
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """A row as it was left: its contributing items, and the epoch second from which on something in it may have to be
     tidied up, so that it has to be looked at."""
 

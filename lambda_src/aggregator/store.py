@@ -358,7 +358,7 @@ class Store:
             else:
                 values[f":e{index}"] = end
                 sets.append(f"#e{index} = :e{index}")
-        introduced = delta.introduced
+        introduced = delta.introduced if delta.items <= 0 else ()
         # Zero is written where the row or the measure may be new, so that every row has every measure.
         written = {
             name: {"N": format_number(amount)}

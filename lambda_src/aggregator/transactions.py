@@ -59,9 +59,7 @@ class RowDelta:
     ``items`` is the difference of contributing items, ``amounts`` of each attribute. ``joined`` says that an item
     contributes to the row now, so that its readable attributes are known and may have to be written; then
     ``expires_at`` is when the row expires (epoch second). ``entries`` are what it changes in indexes, ``references`` in
-    the numbers of items that share a distinct value. ``introduced`` are attributes that its items have now and had not
-    before, and ``layouts`` what their readable attributes were declared as before and now: a row that gets new ones is
-    written even if no number changes.
+    the numbers of items that share a distinct value.
     """
 
     items: int = 0
@@ -72,9 +70,8 @@ class RowDelta:
     taken_back: bool = False
     entries: dict[EntryKey, IndexChange] = field(default_factory=dict)
     references: dict[ReferencesKey, int] = field(default_factory=dict)
-    layouts: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))
-    _put_in: set[str] = field(default_factory=set)
-    _taken_out: set[str] = field(default_factory=set)
+    _put_in: list[Contribution] = field(default_factory=list)
+    _taken_out: list[Contribution] = field(default_factory=list)
 
     def add(self, contribution: Contribution, sign: int, owner: str) -> None:
         """Put one contribution in (``sign`` 1) or take it back (-1), exactly. What is taken back has to come first.
@@ -82,18 +79,22 @@ class RowDelta:
         ``owner`` is the partition key of the item's ledger entry.
         """
         self.items += sign
-        (self._put_in if sign > 0 else self._taken_out).update(contribution.amounts)
-        self.layouts[sign > 0].add(contribution.layout)
-        combine = EXACT.add if sign > 0 else EXACT.subtract
-        amounts = self.amounts
-        for name, amount in contribution.amounts.items():
-            amounts[name] = combine(amounts.get(name, ZERO), amount)
         if sign > 0:
+            self._put_in.append(contribution)
             self.joined = True
             self.expires_at = contribution.expires_at
+            combine = EXACT.add
         else:
+            self._taken_out.append(contribution)
             self.taken_back = True
             self.taken_back_expires_at = contribution.expires_at
+            combine = EXACT.subtract
+        amounts = self.amounts
+        if amounts or sign < 0:
+            for name, amount in contribution.amounts.items():
+                amounts[name] = combine(amounts.get(name, ZERO), amount)
+        else:
+            self.amounts = contribution.amounts.copy()
         if contribution.indexed or contribution.distinct:
             self._add_members(contribution, sign, owner)
 
@@ -118,8 +119,15 @@ class RowDelta:
 
     @property
     def introduced(self) -> set[str]:
-        """Attributes of the row that may be new to it, so that they are written even where they are zero."""
-        return self._put_in - self._taken_out
+        """Attributes that the row's items have now and had not before: they may be new to the row, so that they are
+        written even where they are zero."""
+        return _attributes(self._put_in) - _attributes(self._taken_out)
+
+    @property
+    def relaid(self) -> bool:
+        """Whether the readable attributes of its items are declared otherwise than before, so that the row is written
+        even if no number changes."""
+        return not {one.layout for one in self._put_in} <= {one.layout for one in self._taken_out}
 
     @property
     def retimed(self) -> bool:
@@ -138,10 +146,14 @@ class RowDelta:
             and not any(self.amounts.values())
             and not self.retimed
             and not self.introduced
-            and not self.layouts[1] - self.layouts[0]
+            and not self.relaid
             and not self.index_changes
             and not self.reference_changes
         )
+
+
+def _attributes(contributions: Iterable[Contribution]) -> set[str]:
+    return set().union(*(one.amounts for one in contributions))
 
 
 #: One contribution to take back from (-1) or put into (1) a row.

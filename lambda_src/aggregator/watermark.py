@@ -117,9 +117,9 @@ def _update(key: RowKey, taken: Sequence[Step], delta: RowDelta, name: str, rows
     update = update_of(rows.definition, key, delta, rows.schema)
     if delta.joined and delta.expires_at is None:
         # The row may have been empty, and about to expire.
-        update.remove("expires_at", rows.schema.ttl_attribute)
-    update.set("w", name, {"S": f"{position(taken[-1].sequence_number)}/{now}"})
-    update.only_behind("w", {"S": position(taken[0].sequence_number)})
+        update.removes.append(rows.schema.ttl_attribute)
+    update.sets[name] = {"S": f"{position(taken[-1].sequence_number)}/{now}"}
+    update.behind = name, {"S": position(taken[0].sequence_number)}
     return update
 
 
@@ -189,21 +189,15 @@ def tidying(row: Item, now: int, schema: RowSchema) -> Update | None:
     """
     update = Update()
     outdated = sorted(name for name in row if name.startswith(_PREFIX) and _is_outdated(row[name], now))
-    for index, name in enumerate(outdated[:_MAX_REMOVED]):
-        update.remove(f"w{index}", name)
+    update.removes = outdated[:_MAX_REMOVED]
     expires_at = now + DELIVERABLE_SECONDS
     # Edited by hand it may be anything; what is no number never expires.
     expiry = Decimal(row.get(schema.ttl_attribute, {}).get("N", "Infinity"))
     if row.get("items") == {"N": "0"} and expiry > expires_at:
-        update.set("expires_at", schema.ttl_attribute, {"N": str(expires_at)})
+        update.sets[schema.ttl_attribute] = {"N": str(expires_at)}
     if not update.removes and not update.sets:
         return None
-    update.names["#revision"] = "revision"
-    if "revision" in row:
-        update.values[":revision"] = row["revision"]
-        update.conditions.append("#revision = :revision")
-    else:
-        update.conditions.append("attribute_not_exists(#revision)")
+    update.unchanged = "revision", row.get("revision")
     return update
 
 

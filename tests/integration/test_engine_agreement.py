@@ -519,10 +519,10 @@ def test_statements(tables: tuple[Both, str, str], seed: int) -> None:
         update = update_of(DEFINITION, row, delta, OWN_TABLE)
         if chosen.random() < 0.5:
             if delta.expires_at is None:
-                update.remove("expires_at", OWN_TABLE.ttl_attribute)
-            number = chosen.randint(1, 9)
-            update.set("w", chosen.choice(("@1-a", "@2-b")), {"S": f"0{number}/{NOW}"})
-            update.only_behind("w", {"S": f"0{max(1, number - 1)}"})
+                update.removes.append(OWN_TABLE.ttl_attribute)
+            number, watermark = chosen.randint(1, 9), chosen.choice(("@1-a", "@2-b"))
+            update.sets[watermark] = {"S": f"0{number}/{NOW}"}
+            update.behind = watermark, {"S": f"0{max(1, number - 1)}"}
         write = batches.Write(delta, update, 0, 0)
         make = chosen.choice((batches.insert_statement, batches.update_statement, batches.update_statement))
         made = make(table, OWN_TABLE.primary_key(row), write)

@@ -118,8 +118,14 @@ MUTANTS = (
     Mutant(
         "what is taken back is not negative",
         "transactions",
-        "combine = EXACT.add if sign > 0 else EXACT.subtract",
+        "combine = EXACT.subtract",
         "combine = EXACT.add",
+    ),
+    Mutant(
+        "a row adds up in the amounts of its first item",
+        "transactions",
+        "self.amounts = contribution.amounts.copy()",
+        "self.amounts = contribution.amounts",
     ),
     Mutant(
         "a row is left out where the items are the same",
@@ -130,7 +136,7 @@ MUTANTS = (
     Mutant(
         "a measure that is new to a row is left out where it is zero",
         "transactions",
-        "        return self._put_in - self._taken_out\n",
+        "        return _attributes(self._put_in) - _attributes(self._taken_out)\n",
         "        return set()\n",
     ),
     Mutant(
@@ -198,14 +204,14 @@ MUTANTS = (
     Mutant(
         "a distinct value is counted in the part of its item",
         "contributions",
-        "keys.values_part(keys.spread(value, aggregate.write_shards))",
-        "keys.values_part(keys.spread(entry_key, aggregate.write_shards))",
+        "keys.values_part(keys.spread(value, write_shards))",
+        "keys.values_part(keys.spread(entry_key, write_shards))",
     ),
     Mutant(
         "the part of an item is that of what it adds",
         "contributions",
-        "own = keys.part(keys.spread(entry_key, aggregate.write_shards))",
-        "own = keys.part(keys.spread(str(shares), aggregate.write_shards))",
+        "own = keys.part(keys.spread(entry_key, write_shards))",
+        "own = keys.part(keys.spread(str(shares), write_shards))",
         "deliveries",
     ),
     Mutant(
@@ -373,15 +379,15 @@ MUTANTS = (
     Mutant(
         "a row is written whatever its watermark",
         "rows",
-        "OR #{alias} < :behind)",
-        "OR #{alias} < :behind OR #{alias} >= :behind)",
+        "OR {name} < {value})",
+        "OR {name} < {value} OR {name} >= {value})",
         "deliveries",
     ),
     Mutant(
         "the record of the watermark itself is applied again",
         "watermark",
-        'update.only_behind("w", {"S": position(taken[0].sequence_number)})',
-        'update.only_behind("w", {"S": position(taken[0].sequence_number + 1)})',
+        'update.behind = name, {"S": position(taken[0].sequence_number)}',
+        'update.behind = name, {"S": position(taken[0].sequence_number + 1)}',
         "deliveries",
     ),
     Mutant(
@@ -450,22 +456,22 @@ MUTANTS = (
     Mutant(
         "an empty row stays for ever",
         "watermark",
-        'update.set("expires_at", schema.ttl_attribute, {"N": str(expires_at)})',
+        'update.sets[schema.ttl_attribute] = {"N": str(expires_at)}',
         "pass",
         "deliveries",
     ),
     Mutant(
         "an item that joins an empty row expires with it",
         "watermark",
-        'update.remove("expires_at", rows.schema.ttl_attribute)',
+        "update.removes.append(rows.schema.ttl_attribute)",
         "pass",
         "deliveries",
     ),
     Mutant(
         "a row that has moved on is tidied as it was",
         "watermark",
-        'update.conditions.append("#revision = :revision")',
-        'update.conditions.append("(#revision = :revision OR attribute_exists(#revision))")',
+        'update.unchanged = "revision", row.get("revision")',
+        "pass",
         "deliveries",
     ),
     Mutant(

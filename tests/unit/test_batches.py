@@ -375,10 +375,13 @@ def test_names_that_are_not_plain_and_texts_that_are_too_long_are_no_statements(
 
 
 def test_the_condition_on_a_watermark_is_that_of_the_write_alone():
-    update = Update()
-    update.set("w", "@1-a", {"S": "05"})
-    update.only_behind("w", {"S": "03"})
-    assert update.request()["ConditionExpression"] == "(attribute_not_exists(#w) OR #w < :behind)"
+    update = Update({"@1-a": {"S": "05"}}, behind=("@1-a", {"S": "03"}))
+    assert update.request() == {
+        "UpdateExpression": "SET #n0 = :v0",
+        "ExpressionAttributeNames": {"#n0": "@1-a"},
+        "ExpressionAttributeValues": {":v0": {"S": "05"}, ":v1": {"S": "03"}},
+        "ConditionExpression": "(attribute_not_exists(#n0) OR #n0 < :v1)",
+    }
     statement = batches.update_statement("rows", {"pk": {"S": "a"}}, batches.Write(RowDelta(-2), update, 0, 0))
     assert statement == {
         "Statement": 'UPDATE "rows" SET "@1-a" = ? WHERE "pk" = ? AND "items" > ? AND '

@@ -81,6 +81,43 @@ def test_measures_of_the_same_value_keep_their_own_scales():
     assert found.amounts == {"to_0": Decimal(1), "to_2": Decimal("0.83")}
 
 
+_PRICE = {"function": "sum", "value": "price"}
+_LAST = {"function": "last", "value": "price", "order_by": "at"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (_PRICE, _PRICE | {"value": "price + 1"}),
+        (_PRICE, _PRICE | {"function": "avg"}),
+        (_PRICE, _PRICE | {"scale": 0}),
+        (_PRICE, {"function": "max", "value": "price"}),
+        (_LAST, _LAST | {"function": "first"}),
+        (_LAST, _LAST | {"order_by": "day"}),
+        ({"function": "percentile", "value": "price"}, {"function": "percentile", "value": "price", "accuracy": 0.1}),
+    ],
+)
+def test_measures_of_one_name_that_differ_are_not_taken_for_each_other(one, other):
+    item = ITEM | image(day="2010-12-02")
+    alone = [
+        contributions_of(definition(**{name: {"measures": {"m": measure}}}), item, ENTRY_KEY)
+        for name, measure in (("one", one), ("other", other))
+    ]
+    together = definition(one={"measures": {"m": one}}, other={"measures": {"m": other}})
+    assert contributions_of(together, item, ENTRY_KEY) == alone[0] | alone[1]
+    assert [*alone[0].values()] != [*alone[1].values()]
+
+
+def test_a_time_is_read_in_the_zone_of_its_own_aggregate():
+    zones = {name: {"attribute": "day", "unit": "day", "timezone": name} for name in ("Asia/Tokyo", "America/Lima")}
+    defined = definition(
+        **{name[:4].lower(): {"measures": {"m": _LAST}, "time_bucket": bucket} for name, bucket in zones.items()}
+    )
+    item = ITEM | image(day="2010-12-02", at="2010-12-01T08:26:00")
+    tokyo, lima = (found.indexed["m@at"].by for found in contributions_of(defined, item, ENTRY_KEY).values())
+    assert lima - tokyo == 14 * 3_600 * 1_000_000
+
+
 def test_the_text_is_canonical_and_can_be_read_back():
     contributions = contributions_of(SALES, ITEM, ENTRY_KEY)
     text = to_text(contributions)

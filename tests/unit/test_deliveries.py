@@ -352,10 +352,10 @@ def test_tidying_removes_only_watermarks_whose_records_cannot_come_any_more():
     update = tidying(row, now, OWN_TABLE)
     assert update is not None
     assert update.request() == {
-        "UpdateExpression": "REMOVE #w0",
-        "ExpressionAttributeNames": {"#w0": "@old", "#revision": "revision"},
-        "ExpressionAttributeValues": {":revision": {"S": "r"}},
-        "ConditionExpression": "#revision = :revision",
+        "UpdateExpression": "REMOVE #n0",
+        "ExpressionAttributeNames": {"#n0": "@old", "#n1": "revision"},
+        "ExpressionAttributeValues": {":v0": {"S": "r"}},
+        "ConditionExpression": "#n1 = :v0",
     }
     del row["@old"]
     assert tidying(row, now, OWN_TABLE) is None
@@ -392,7 +392,7 @@ def test_an_expiry_of_any_kind_can_be_tidied(edited, expires):
     update = tidying({"items": {"N": "0"}, "expires_at": edited}, 1_000, OWN_TABLE)
     assert (update is not None) == expires
     if update is not None:
-        assert update.values[":expires_at"] == {"N": str(1_000 + DELIVERABLE_SECONDS)}
+        assert update.sets["expires_at"] == {"N": str(1_000 + DELIVERABLE_SECONDS)}
 
 
 def test_a_row_that_expires_sooner_keeps_that():
