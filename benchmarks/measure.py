@@ -19,7 +19,7 @@ from aggregator import handler
 from benchmarks.engines import ROOT, client_environment
 from benchmarks.subjects import BY_RECORD, SUBJECTS
 from benchmarks.workloads import BATCH_SIZE, WORKLOADS
-from tests.support.tables import create_tables
+from tests.support.tables import create_tables, delete_tables
 
 #: A subject that works record by record gets a batch in so many parts, so that it need not do a whole one.
 PARTS = 10
@@ -49,8 +49,8 @@ def measure(
 ) -> Measurement:
     """Let a subject work until ``seconds`` are over or the workload is done, at least one batch or part of one.
 
-    ``name`` (letters and digits) keeps its tables apart from those of others; ``threads`` is how many calls it makes at
-    the same time, those of the function as a rule and at most.
+    ``name`` (letters and digits) keeps its tables apart from those of others at the same time; afterwards they are
+    deleted. ``threads`` is how many calls it makes at the same time, those of the function as a rule and at most.
     """
     arguments = {"subject": subject, "workload": workload, "seconds": seconds, "batch_size": batch_size}
     task = json.dumps(arguments | {"threads": threads})
@@ -88,6 +88,7 @@ def _measure_here(
             if total.seconds >= seconds:
                 break
     total.peak_bytes = peak_memory()
+    delete_tables(client)
     return total
 
 
