@@ -126,6 +126,13 @@ def test_own_work_is_measured_without_a_client(monkeypatch):
     assert found.json_loads > 0
     assert list(found.deliveries) == ["ledger"]
     assert found.deliveries["ledger"] > 0
+    assert found.by_hand is None
+    assert own_work.own_work(BY_NAME["hot"]).by_hand
+    monkeypatch.setattr(own_work, "WORKLOADS", [BY_NAME["demo"], BY_NAME["hot"]])
+    of_demo, of_hot = (own_work.table().splitlines()[line].split(" | ") for line in (2, 3))
+    assert of_demo[2:4] == ["", ""]
+    assert of_demo[5].strip(" |") == ""
+    assert all("×" in cell for cell in of_hot[2:])
 
 
 def test_entries_that_are_read_first_cost_reads_always_and_save_writes_only_of_what_comes_again():
