@@ -26,9 +26,6 @@ from benchmarks.workloads import WORKLOADS
 #: Seconds of each subject in which the engine's own compiler may do its work before anything is measured: each asks for
 #: other operations.
 _WARM_UP = 15
-#: All measure in the tables of one access key, one after the other: of every key that it has met, DynamoDB Local keeps
-#: threads that look for work each second, with 120 keys a tenth of a processor.
-_NAME = "compare"
 
 
 def main() -> int:
@@ -82,12 +79,12 @@ def _rounds(cases: list[Case], found: dict[Case, list[Measurement]], rounds: int
         for engine, subject in dict.fromkeys(compiling):
             warm = time.monotonic() + _WARM_UP
             while time.monotonic() < warm:
-                measure(endpoints[engine], _NAME, subject=subject, workload="retail", seconds=_WARM_UP)
+                measure(endpoints[engine], subject=subject, workload="retail", seconds=_WARM_UP)
         for number in range(rounds):
             ones = []
             for place, case in enumerate(cases):
                 endpoint = endpoints[case.engine]
-                one = measure(endpoint, _NAME, subject=case.subject, workload=case.workload, seconds=seconds)
+                one = measure(endpoint, subject=case.subject, workload=case.workload, seconds=seconds)
                 ones.append((case, one))
                 print(
                     f"{time.monotonic() - began:5.0f} s, round {number + 1} of {rounds}, {place + 1} of {len(cases)}: "

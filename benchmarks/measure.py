@@ -21,6 +21,9 @@ from benchmarks.subjects import BY_RECORD, SUBJECTS
 from benchmarks.workloads import BATCH_SIZE, WORKLOADS
 from tests.support.tables import create_tables, delete_tables
 
+#: All measure in tables of one access key, one after the other: of every key that it has met, DynamoDB Local keeps
+#: threads that look for work each second, with 120 keys a tenth of a processor.
+_ACCESS_KEY = "measure"
 #: A subject that works record by record gets a batch in so many parts, so that it need not do a whole one.
 PARTS = 10
 
@@ -39,7 +42,6 @@ class Measurement:
 
 def measure(
     endpoint: str,
-    name: str,
     *,
     subject: str,
     workload: str,
@@ -49,15 +51,15 @@ def measure(
 ) -> Measurement:
     """Let a subject work until ``seconds`` are over or the workload is done, at least one batch or part of one.
 
-    ``name`` (letters and digits) keeps its tables apart from those of others at the same time; afterwards they are
-    deleted. ``threads`` is how many calls it makes at the same time, those of the function as a rule and at most.
+    One at a time: the tables are deleted afterwards, and made anew. ``threads`` is how many calls it makes at the same
+    time, those of the function as a rule and at most.
     """
     arguments = {"subject": subject, "workload": workload, "seconds": seconds, "batch_size": batch_size}
     task = json.dumps(arguments | {"threads": threads})
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.measure", task],
         cwd=ROOT,
-        env=client_environment(endpoint, name),
+        env=client_environment(endpoint, _ACCESS_KEY),
         capture_output=True,
         text=True,
     )

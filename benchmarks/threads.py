@@ -23,20 +23,11 @@ _SECONDS = 1.5
 
 def table(rounds: int, engines: tuple[str, ...] = tuple(ENGINES)) -> str:
     """Records a second and CPU microseconds a record, in Markdown."""
-    # Letters and digits, as an access key has to be.
-    names = (f"run{number}" for number in itertools.count())
     found: dict[tuple[str, str, str, int], list[Measurement]] = {}
     with ExitStack() as stack:
         endpoints = {name: stack.enter_context(ENGINES[name]()) for name in engines}
         for _, engine, (delivery, workload), threads in itertools.product(range(rounds), engines, CASES, THREADS):
-            one = measure(
-                endpoints[engine],
-                next(names),
-                subject=delivery,
-                workload=workload,
-                seconds=_SECONDS,
-                threads=threads,
-            )
+            one = measure(endpoints[engine], subject=delivery, workload=workload, seconds=_SECONDS, threads=threads)
             found.setdefault((engine, delivery, workload, threads), []).append(one)
     lines = [f"| engine | delivery | workload | {' | '.join(map(str, THREADS))} |", "| --- |" + " --- |" * 6]
     for engine, (delivery, workload) in itertools.product(engines, CASES):

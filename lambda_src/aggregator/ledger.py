@@ -86,7 +86,7 @@ def kept_entry_key(source_key: Item, version: str) -> str:
 
 
 def _key_parts(source_key: Item) -> list[str]:
-    return [keys.encode(kind, raw) for name in sorted(source_key) for kind, raw in source_key[name].items()]
+    return [keys.encode(*next(iter(source_key[name].items()))) for name in sorted(source_key)]
 
 
 def _partition_key(*parts: str) -> str:

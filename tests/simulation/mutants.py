@@ -122,6 +122,12 @@ MUTANTS = (
         "combine = EXACT.add",
     ),
     Mutant(
+        "measures that differ in their value are taken for the same",
+        "measures",
+        "value = self.value and (self.value.text, self.value.kind)",
+        "value = self.value and self.value.kind",
+    ),
+    Mutant(
         "a row adds up in the amounts of its first item",
         "transactions",
         "self.amounts = contribution.amounts.copy()",
@@ -471,7 +477,7 @@ MUTANTS = (
         "a row that has moved on is tidied as it was",
         "watermark",
         'update.unchanged = "revision", row.get("revision")',
-        "pass",
+        'update.there = "revision"',
         "deliveries",
     ),
     Mutant(

@@ -95,7 +95,7 @@ def test_all_but_the_naive_one_make_the_same_rows_of_changes():
 def test_the_stub_counts_what_the_database_in_memory_counts():
     with engines.stub(0, 0) as endpoint:
         for subject in ("marker", "ledger"):
-            measured = measure.measure(endpoint, "run1", subject=subject, workload="hot", seconds=60)
+            measured = measure.measure(endpoint, subject=subject, workload="hot", seconds=60)
             connection = http.client.HTTPConnection(endpoint.removeprefix("http://"))
             connection.request("GET", "/")
             counted, wanted = json.loads(connection.getresponse().read()), count(subject, BY_NAME["hot"])
@@ -144,11 +144,11 @@ def test_entries_that_are_read_first_cost_reads_always_and_save_writes_only_of_w
 
 
 def test_all_numbers_of_threads_take_turns_and_the_median_counts(monkeypatch):
-    def measured(endpoint: str, name: str, **arguments: object) -> measure.Measurement:
-        turns.append((name, arguments["workload"], arguments["threads"]))
+    def measured(endpoint: str, **arguments: object) -> measure.Measurement:
+        turns.append((arguments["workload"], arguments["threads"]))
         return measure.Measurement(next(records), 1.0, 0.001, [], 0)
 
-    turns: list[tuple[str, object, object]] = []
+    turns: list[tuple[object, object]] = []
     records = iter([100, 200, 500, 300, 800, 700])
     monkeypatch.setattr(threads, "measure", measured)
     monkeypatch.setattr(threads, "THREADS", (1, 8))
@@ -156,8 +156,7 @@ def test_all_numbers_of_threads_take_turns_and_the_median_counts(monkeypatch):
     assert threads.table(3, ("stub",)).splitlines()[-1] == (
         "| stub | `none` | hot | 500 a second, 2 µs | 300 a second, 3 µs |"
     )
-    assert [turn[1:] for turn in turns] == [("hot", 1), ("hot", 8)] * 3
-    assert len({name for name, _, _ in turns}) == 6
+    assert turns == [("hot", 1), ("hot", 8)] * 3
 
 
 def test_latencies_are_told_apart_from_what_the_emulator_takes():

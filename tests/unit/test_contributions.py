@@ -97,15 +97,35 @@ _LAST = {"function": "last", "value": "price", "order_by": "at"}
         ({"function": "percentile", "value": "price"}, {"function": "percentile", "value": "price", "accuracy": 0.1}),
     ],
 )
-def test_measures_of_one_name_that_differ_are_not_taken_for_each_other(one, other):
+def test_measures_that_differ_are_not_taken_for_each_other(one, other):
     item = ITEM | image(day="2010-12-02")
-    alone = [
-        contributions_of(definition(**{name: {"measures": {"m": measure}}}), item, ENTRY_KEY)
-        for name, measure in (("one", one), ("other", other))
-    ]
-    together = definition(one={"measures": {"m": one}}, other={"measures": {"m": other}})
+    declared = {"one": {"measures": {"m": one}}, "other": {"measures": {"m": other}}}
+    alone = [contributions_of(definition(**{name: aggregate}), item, ENTRY_KEY) for name, aggregate in declared.items()]
+    together = definition(**declared)
     assert contributions_of(together, item, ENTRY_KEY) == alone[0] | alone[1]
     assert [*alone[0].values()] != [*alone[1].values()]
+    assert together.aggregates["one"].measures is not together.aggregates["other"].measures
+
+
+def test_measures_that_are_declared_alike_are_computed_once_whatever_else_their_aggregates_are():
+    class Counting(dict):  # type: ignore[type-arg]
+        def get(self, name, default=None):
+            read[name] += 1
+            return super().get(name, default)
+
+    read: Counter[str] = Counter()
+    in_buckets = {"time_bucket": {"attribute": "at", "unit": "day", "timezone": "Asia/Tokyo"}}
+    measures = {"m": _PRICE, "p": {"function": "percentile", "value": "quantity"}}
+    defined = definition(one={"measures": measures}, other={"measures": measures, **in_buckets})
+    one, other = contributions_of(defined, Counting(ITEM), ENTRY_KEY).values()
+    assert one.amounts == other.amounts
+    assert (read["price"], read["quantity"]) == (1, 1)
+
+
+def test_measures_with_other_names_are_not_taken_for_each_other():
+    defined = definition(one={"measures": {"m": _PRICE}}, other={"measures": {"n": _PRICE}})
+    one, other = contributions_of(defined, ITEM, ENTRY_KEY).values()
+    assert (one.amounts, other.amounts) == ({"m": Decimal("2.55")}, {"n": Decimal("2.55")})
 
 
 def test_a_time_is_read_in_the_zone_of_its_own_aggregate():

@@ -357,8 +357,17 @@ def test_tidying_removes_only_watermarks_whose_records_cannot_come_any_more():
         "ExpressionAttributeValues": {":v0": {"S": "r"}},
         "ConditionExpression": "#n1 = :v0",
     }
+    # A row that is edited so that it has no revision is tidied only as long as it has none.
+    revision = row.pop("revision")
+    update = tidying(row, now, OWN_TABLE)
+    assert update is not None
+    assert update.request() == {
+        "UpdateExpression": "REMOVE #n0",
+        "ExpressionAttributeNames": {"#n0": "@old", "#n1": "revision"},
+        "ConditionExpression": "attribute_not_exists(#n1)",
+    }
     del row["@old"]
-    assert tidying(row, now, OWN_TABLE) is None
+    assert tidying(row | {"revision": revision}, now, OWN_TABLE) is None
 
 
 @pytest.mark.parametrize("edited", [{"N": "7"}, {"M": {}}, {"NULL": True}, {"S": "zzz"}, {"S": "40/7"}])
