@@ -122,12 +122,6 @@ MUTANTS = (
         "combine = EXACT.add",
     ),
     Mutant(
-        "measures that differ in their value are taken for the same",
-        "measures",
-        "value = self.value and (self.value.text, self.value.kind)",
-        "value = self.value and self.value.kind",
-    ),
-    Mutant(
         "a row adds up in the amounts of its first item",
         "transactions",
         "self.amounts = contribution.amounts.copy()",
