@@ -16,8 +16,6 @@ from benchmarks.workloads import BATCH_SIZE, WORKLOADS, Workload
 
 #: Rounds, of which the fastest counts.
 ROUNDS = 15
-
-
 #: The subject that was written by hand.
 _BY_HAND = "combined"
 

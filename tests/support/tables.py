@@ -35,6 +35,12 @@ def create_tables(client: Any) -> None:
     )
 
 
+def delete_tables(client: Any) -> None:
+    """Delete what :func:`create_tables` has created."""
+    for name in (AGGREGATE_TABLE, LEDGER_TABLE):
+        client.delete_table(TableName=name)
+
+
 def scan(client: Any, table: str, **arguments: Any) -> list[dict[str, Any]]:
     """All items of a table, or of an index with ``IndexName``, in DynamoDB JSON."""
     pages = client.get_paginator("scan").paginate(TableName=table, **arguments)
@@ -59,9 +65,3 @@ def _plain(value: dict[str, Any]) -> Any:
 def entries(client: Any, table: str = LEDGER_TABLE) -> dict[str, dict[str, Any]]:
     """The ledger entries of source items by partition key."""
     return {item["pk"]["S"]: item for item in scan(client, table) if item["sk"]["S"] == "item"}
-
-
-def delete_tables(client: Any) -> None:
-    """Delete what :func:`create_tables` has created."""
-    for name in (AGGREGATE_TABLE, LEDGER_TABLE):
-        client.delete_table(TableName=name)
